@@ -1,0 +1,123 @@
+"""What must its owner declare about a model or a dataset, because no file says it?"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from service.contracts.base import Integer, Name, Text, Value
+
+Task = Literal["classification", "regression", "sequence", "next_token", "reconstruction", "policy"]
+InputKind = Literal["image", "table", "text", "series", "video", "tokens"]
+Names = Annotated[tuple[Name, ...], Field(max_length=100_000, strict=False)]
+Numbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=100_000, strict=False)]
+
+
+class Bounds(Value):
+    """The lowest and highest legal input, in raw units: one number each, or one per channel or feature."""
+
+    low: Numbers = Field(description="Lowest legal raw value; one for all, or one per channel or feature.")
+    high: Numbers = Field(description="Highest legal raw value; as many as `low`.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if len(self.low) != len(self.high):
+            raise ValueError(f"bounds have {len(self.low)} low and {len(self.high)} high values; give as many of each")
+        if any(low >= high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError("every low bound must be below its high bound")
+        return self
+
+
+class Preprocessing(Value):
+    """How raw values become what the network reads: (raw - mean) / std, per channel or feature, then nothing else."""
+
+    mean: Numbers = Field((0.0,), description="Subtracted from raw values; one for all, or one per channel or feature.")
+    std: Numbers = Field((1.0,), description="Divides what is left; as many as `mean`, none of them zero.")
+
+    @model_validator(mode="after")
+    def _invertible(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"preprocessing has {len(self.mean)} means and {len(self.std)} stds; give as many of each")
+        if any(value <= 0 for value in self.std):
+            raise ValueError("every std must be above zero")
+        return self
+
+
+class InputFacts(Value):
+    """What one example is, in the units people know it by."""
+
+    kind: InputKind = Field(description="What an example is.")
+    layout: Annotated[str, Field(pattern=r"^N[A-Z]{0,5}$")] = Field(
+        description="Axes by letter, N first: NCHW for images, NF for tables, NTC for series."
+    )
+    shape: Annotated[tuple[Annotated[Integer, Field(ge=1, le=2**31)], ...], Field(max_length=5, strict=False)] = Field(
+        description="Shape of one example, without the batch axis."
+    )
+    bounds: Bounds = Field(description="Legal raw values.")
+    unit: Annotated[str, Field(max_length=64)] = Field("raw", description="Name of the raw unit, e.g. grey level 0-16.")
+    preprocessing: Preprocessing = Field(Preprocessing(), description="Raw values to network input, as numbers.")
+    feature_names: Names = Field((), description="Names of the features of a table, in order.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.layout) != len(self.shape) + 1:
+            raise ValueError(f"layout {self.layout} has {len(self.layout) - 1} axes besides N, shape {len(self.shape)}")
+        for name, values in (("bounds", self.bounds.low), ("preprocessing", self.preprocessing.mean)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(
+                    f"{name} has {len(values)} values; give 1 or {self.channels}, one per channel or feature"
+                )
+        if self.feature_names and len(self.feature_names) != self.channels:
+            raise ValueError(f"{len(self.feature_names)} feature names for {self.channels} features")
+        return self
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels or features within one example: C if the layout has one, else the last."""
+        letter = "C" if "C" in self.layout else self.layout[-1]
+        return self.layout.index(letter) - 1
+
+    @property
+    def channels(self) -> int:
+        """How many channels (images, series) or features (tables) an example has."""
+        return self.shape[self.channel_axis] if self.shape else 1
+
+
+class OutputFacts(Value):
+    """What the network's output means."""
+
+    kind: Literal["logits", "probabilities", "values"] = Field(description="What the output numbers are.")
+    classes: Names = Field((), description="Class names in output order; empty for regression.")
+    unit: Annotated[str, Field(max_length=64)] = Field("logit", description="Unit of one output number.")
+
+
+class ModelFacts(Value):
+    """The declared facts of a model: without them nothing can be audited in raw units."""
+
+    task: Task = Field(description="What the model is for.")
+    input: InputFacts = Field(description="What one example is.")
+    output: OutputFacts = Field(description="What the output means.")
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "other"] = Field(
+        "cross_entropy", description="Loss the model was trained with."
+    )
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="Accuracy its owner claims.")
+    epsilon: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Perturbation budget its owner claims robustness for, L-infinity, in raw units."
+    )
+    risk_tier: Literal["minimal", "limited", "high"] | None = Field(None, description="Risk tier its owner assigned.")
+    role: Text | None = Field(None, description="What the model decides, in its owner's words.")
+
+    @model_validator(mode="after")
+    def _classes(self) -> Self:
+        if self.task == "classification" and len(self.output.classes) < 2:
+            raise ValueError("a classification model needs the names of its classes, at least two")
+        return self
+
+
+class DatasetFacts(Value):
+    """The declared facts of a dataset: which array is what, in which unit."""
+
+    input: InputFacts = Field(description="What one example is; must agree with the model it is used on.")
+    classes: Names = Field((), description="Names of the labels 0, 1, ...; empty when there are none.")
+    inputs_array: Name = Field("inputs", description="Name of the array that holds the examples, N first.")
+    labels_array: Name | None = Field("labels", description="Name of the integer labels array, or null.")
+    example_names: Text | None = Field(None, description="What an example is called, e.g. patient, image.")

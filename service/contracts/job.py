@@ -1,0 +1,132 @@
+"""What passes between the Celery process and the sandboxed child? Files in its scratch, described by these values.
+
+`scratch/job.json` holds one Job. The child answers with `scratch/results/<member>/result.json` and the files it names,
+and says on its line {"type": "result", "member": ...} when a member's files are complete. All of it is hostile to the parent.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from service.contracts.base import Digest, Integer, Name, Value
+from service.contracts.facts import DatasetFacts, ModelFacts
+from service.contracts.manifest import DatasetManifest, ModelManifest
+from service.contracts.outcome import Measurement
+from service.contracts.problem import Reason
+from service.contracts.provenance import Provenance
+from service.contracts.section import Section
+
+MemberId = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,127}$")]
+
+
+class InspectModel(Value):
+    """Read `inputs/source` as a model; write the canonical form and a manifest."""
+
+    type: Literal["inspect_model"] = "inspect_model"
+    member: MemberId
+    facts: ModelFacts
+    trusted: bool = Field(description="Whether an operator marked its submitter trusted on the command line.")
+
+
+class InspectDataset(Value):
+    """Read `inputs/source` as a dataset; write the canonical form and a manifest."""
+
+    type: Literal["inspect_dataset"] = "inspect_dataset"
+    member: MemberId
+    facts: DatasetFacts
+
+
+class StagedModel(Value):
+    """A canonical model, as a file of the scratch folder."""
+
+    file: FileName
+    name: Name
+    version: Annotated[str, Field(max_length=64)]
+    digest: Digest
+    facts: ModelFacts
+    manifest: ModelManifest
+
+
+class StagedDataset(Value):
+    """A canonical dataset, as a file of the scratch folder."""
+
+    file: FileName
+    name: Name
+    digest: Digest
+    facts: DatasetFacts
+    manifest: DatasetManifest
+
+
+class Member(Value):
+    """One analysis of a group."""
+
+    id: MemberId
+    kind: Annotated[str, Field(max_length=64)]
+    kind_version: Annotated[Integer, Field(ge=1)]
+    parameters: dict[str, JsonValue]
+    digest: Digest
+
+
+class Analyse(Value):
+    """Run a group of analyses of one audit on one model; equal passes are made once."""
+
+    type: Literal["analyse"] = "analyse"
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=64, strict=False)]
+    model: StagedModel
+    inputs: dict[str, StagedDataset] = Field(description="Role to dataset.")
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda:0)$")] = "cpu"
+    threads: Annotated[Integer, Field(ge=1, le=256)] = 1
+    memory_bytes: Annotated[Integer, Field(ge=2**20)] = Field(description="What the engines may use for their chunks.")
+    sandbox_level: Annotated[str, Field(max_length=32)]
+
+
+Job = Annotated[InspectModel | InspectDataset | Analyse, Field(discriminator="type")]
+JOB: TypeAdapter[InspectModel | InspectDataset | Analyse] = TypeAdapter(Job)
+
+
+class ArtifactFile(Value):
+    """One file beside `result.json`."""
+
+    file: FileName
+    media_type: Literal["image/png", "application/vnd.safetensors", "application/json", "application/zip"]
+    title: Annotated[str, Field(max_length=200)] = ""
+
+
+class Inspected(Value):
+    """The file came in: its manifest and its canonical form."""
+
+    status: Literal["inspected"] = "inspected"
+    manifest: ModelManifest | DatasetManifest
+    canonical: FileName
+
+
+class Refused(Value):
+    """The file does not come in, and what would make it."""
+
+    status: Literal["refused"] = "refused"
+    reason: Reason
+
+
+class Succeeded(Value):
+    """An analysis and everything that is stored of it."""
+
+    status: Literal["succeeded"] = "succeeded"
+    kind: Annotated[str, Field(max_length=64)]
+    kind_version: Annotated[Integer, Field(ge=1)]
+    outcome: dict[str, JsonValue]
+    measurements: Annotated[tuple[Measurement, ...], Field(max_length=100_000, strict=False)]
+    section: Section
+    artifacts: Annotated[tuple[ArtifactFile, ...], Field(max_length=64, strict=False)]
+    provenance: Provenance
+
+
+class Failed(Value):
+    """An analysis that could not be done, and why."""
+
+    status: Literal["failed"] = "failed"
+    reason: Reason
+
+
+Result = Annotated[Inspected | Refused | Succeeded | Failed, Field(discriminator="status")]
+RESULT: TypeAdapter[Inspected | Refused | Succeeded | Failed] = TypeAdapter(Result)

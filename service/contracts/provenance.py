@@ -1,0 +1,43 @@
+"""What would it take to run this again, bit for bit?"""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from service.contracts.base import Digest, Integer, Value
+
+Word = Annotated[str, Field(max_length=256)]
+
+
+class Machine(Value):
+    """Where it ran; bitwise replay holds on equal CPU capability, threads and versions only."""
+
+    device: Word
+    device_name: Word
+    cpu_capability: Word
+    threads: Annotated[Integer, Field(ge=1)]
+    platform: Word
+    python: Word
+    versions: Annotated[dict[str, Word], Field(max_length=40)] = Field(description="Library name to version.")
+
+
+class Provenance(Value):
+    """Stored with every outcome."""
+
+    analysis_digest: Digest
+    kind: Word
+    kind_version: Annotated[Integer, Field(ge=1)]
+    model_digest: Digest
+    input_digests: dict[str, Digest]
+    seed: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] = Field(description="Root seed, derived from the digest.")
+    plan: dict[str, JsonValue] = Field(description="Chunks, batch, dtype, memory budget: a replay uses exactly this.")
+    deterministic: bool = Field(description="Whether deterministic algorithms were enforced throughout.")
+    machine: Machine
+    sandbox_level: Word
+    seconds: Annotated[float, Field(ge=0)]
+    peak_bytes: Annotated[Integer, Field(ge=0)] | None = None
+    quoted_seconds: Annotated[float, Field(ge=0)] | None = None
+    quoted_bytes: Annotated[Integer, Field(ge=0)] | None = None
+    shared_with: Annotated[Integer, Field(ge=0)] = Field(0, description="Other analyses that used the same passes.")
+    worker: Word | None = None
+    attempt: Annotated[Integer, Field(ge=1)] | None = None

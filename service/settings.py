@@ -1,0 +1,102 @@
+"""How is this process configured? Read once from LAMINA_* variables, typed, frozen; what it does not know it refuses."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREFIX = "LAMINA_"
+# Read by the command or by tests, not by the service: known, so that a typing error elsewhere is still noticed.
+ELSEWHERE = frozenset({"LAMINA_API_KEY", "LAMINA_URL", "LAMINA_TEST_DATA", "LAMINA_HOME", "LAMINA_POSTGRES"})
+
+
+class UnknownSetting(ValueError):
+    """A LAMINA_* variable that means nothing; most likely a misspelling."""
+
+
+class Settings(BaseModel):
+    """Every setting of the service. `LAMINA_DATABASE_URL` sets `database_url`, and so on; NAME_FILE reads it from a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        "sqlite:///.lamina/lamina.db", description="SQLAlchemy URL; SQLite or Postgres (psycopg)."
+    )
+    broker_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Celery broker URL; redis:// or redis+socket:///PATH?virtual_host=0."
+    )
+    blobs: str = Field(".lamina/blobs", description="Folder or fsspec URL where blobs are kept.")
+    scratch: Path = Field(Path(".lamina/scratch"), description="Folder for the scratch of sandboxed children.")
+    cursor_key: str = Field(
+        "", description="Secret that signs cursors; empty: one is made and kept in the database folder's `secrets`."
+    )
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8321, description="Port the API listens on; 0 takes a free one."
+    )
+    http_threads: Annotated[int, Field(ge=1, le=256)] = Field(8, description="Request threads of the API.")
+
+    body_bytes: Annotated[int, Field(ge=1024)] = Field(1_048_576, description="Largest JSON body.")
+    blob_bytes: Annotated[int, Field(ge=1024)] = Field(2_147_483_648, description="Largest single blob.")
+    tenant_bytes: Annotated[int, Field(ge=1024)] = Field(21_474_836_480, description="Stored bytes a tenant may hold.")
+    tenant_open_work: Annotated[int, Field(ge=1)] = Field(200, description="Open analyses a tenant may have.")
+    tenant_in_flight: Annotated[int, Field(ge=1)] = Field(
+        4, description="Work of one tenant released to workers at a time."
+    )
+    analyses_per_audit: Annotated[int, Field(ge=1, le=64)] = Field(32, description="Most analyses in one audit.")
+
+    lease_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="How long a claim holds without a heartbeat."
+    )
+    max_attempts: Annotated[int, Field(ge=1)] = Field(3, description="Attempts before work fails for good.")
+    cancel_grace_seconds: Annotated[float, Field(ge=0)] = Field(5.0, description="From cancel to killing the child.")
+    reap_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="Between two rounds of the reaper.")
+    poll_seconds: Annotated[float, Field(gt=0)] = Field(0.5, description="Dispatcher's net when nobody wakes it.")
+
+    child_threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Threads of a child on the CPU.")
+    child_memory_bytes: Annotated[int, Field(ge=268_435_456)] = Field(
+        8_589_934_592, description="Memory cap of a child."
+    )
+    child_engine_bytes: Annotated[int, Field(ge=1_048_576)] = Field(
+        536_870_912, description="Memory engines plan chunks for."
+    )
+    child_wall_seconds: Annotated[float, Field(gt=0)] = Field(3600.0, description="Deadline of a child.")
+    child_cpu_seconds: Annotated[int, Field(ge=1)] = Field(7200, description="CPU time cap of a child.")
+    child_file_bytes: Annotated[int, Field(ge=1_048_576)] = Field(
+        8_589_934_592, description="Largest file a child may write."
+    )
+    result_json_bytes: Annotated[int, Field(ge=1024)] = Field(67_108_864, description="Largest result.json of a child.")
+    render_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Deadline for drawing one report.")
+
+    queues: str = Field("cpu", description="Queues this worker serves, comma separated: cpu, gpu.")
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda:0)$")] = Field(
+        "cpu", description="Device of this worker's children."
+    )
+    allow_weak_sandbox: bool = Field(False, description="Let trusted principals' models run below sandbox level full.")
+    log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = Field("INFO", description="Log level.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read LAMINA_* variables. Raises UnknownSetting with the nearest name for one that means nothing."""
+        source = os.environ if environment is None else environment
+        values: dict[str, str] = {}
+        for variable, text in source.items():
+            if not variable.startswith(PREFIX) or variable in ELSEWHERE:
+                continue
+            name, from_file = variable.removeprefix(PREFIX).lower(), False
+            if name not in cls.model_fields and name.endswith("_file"):
+                name, from_file = name.removesuffix("_file"), True
+            if name not in cls.model_fields:
+                known = [PREFIX + field.upper() for field in cls.model_fields]
+                nearest = difflib.get_close_matches(variable, known, 1)
+                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                raise UnknownSetting(f"{variable} is not a setting of Lamina{hint}")
+            values[name] = Path(text).read_text().strip() if from_file else text
+        return cls.model_validate(values)
+
+    def environment(self) -> dict[str, str]:
+        """These settings as variables, for a child process of the supervisor."""
+        return {PREFIX + name.upper(): str(value) for name, value in self if value != ""}
