@@ -1,4 +1,4 @@
-"""How is this process configured? Read once from LAMINA_* variables, typed, frozen; what it does not know it refuses."""
+"""How is this process configured? Read once from LAMINA_* variables, typed, frozen; the unknown is refused."""
 
 import difflib
 import os
@@ -18,7 +18,7 @@ class UnknownSetting(ValueError):
 
 
 class Settings(BaseModel):
-    """Every setting of the service. `LAMINA_DATABASE_URL` sets `database_url`, and so on; NAME_FILE reads it from a file."""
+    """Every setting of the service. `LAMINA_DATABASE_URL` sets `database_url`, and so on; NAME_FILE reads a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,7 +75,9 @@ class Settings(BaseModel):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:0)$")] = Field(
         "cpu", description="Device of this worker's children."
     )
-    allow_weak_sandbox: bool = Field(False, description="Let trusted principals' models run below sandbox level full.")
+    allow_weak_sandbox: bool = Field(
+        default=False, description="Let trusted principals' models run below sandbox level full."
+    )
     log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = Field("INFO", description="Log level.")
 
     @classmethod

@@ -1,7 +1,8 @@
 """What passes between the Celery process and the sandboxed child? Files in its scratch, described by these values.
 
 `scratch/job.json` holds one Job. The child answers with `scratch/results/<member>/result.json` and the files it names,
-and says on its line {"type": "result", "member": ...} when a member's files are complete. All of it is hostile to the parent.
+and says on its line {"type": "result", "member": ...} when a member's files are complete. To the parent, all of it
+is hostile.
 """
 
 from typing import Annotated, Literal

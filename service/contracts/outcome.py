@@ -72,7 +72,7 @@ class Measurement(Value):
     class_name: Name | None = None
     target: Name | None = None
     epsilon: float | None = None
-    facets: Annotated[dict[str, str], Field(max_length=8)] = {}
+    facets: Annotated[dict[str, str], Field(max_length=8, default_factory=dict)]
     value: float
     low: float | None = None
     high: float | None = None

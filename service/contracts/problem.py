@@ -35,6 +35,6 @@ class Problem(Value):
     status: Annotated[Integer, Field(ge=400, le=599)]
     detail: Text
     remedy: Text | None = None
-    permanent: bool = Field(True, description="False when the same request may succeed later.")
+    permanent: bool = Field(default=True, description="False when the same request may succeed later.")
     errors: Annotated[tuple[Fault, ...], Field(strict=False)] = ()
     request_id: Annotated[str, Field(max_length=64)]

@@ -1,0 +1,97 @@
+"""How does one talk to the database? A request through its tenant's session, and nothing wider.
+
+Two walls keep tenants apart: every statement of `session(tenant)` is filtered here by SQLAlchemy, on both databases,
+and on Postgres the transaction also sets `app.tenant`, which row-level security policies read.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, Select, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker, with_loader_criteria
+
+from service.store.base import Owned
+
+
+class WrongTenant(RuntimeError):
+    """A row of one tenant was about to be written in another's session: a bug, stopped before it is one."""
+
+
+class TenantSession(Session):
+    """A session that sees and writes one tenant's rows."""
+
+
+@event.listens_for(TenantSession, "do_orm_execute")
+def _only_this_tenant(state: ORMExecuteState) -> None:
+    if state.is_select or state.is_update or state.is_delete:
+        tenant = state.session.info["tenant"]
+        state.statement = state.statement.options(
+            with_loader_criteria(Owned, lambda table: table.tenant == tenant, include_aliases=True)
+        )
+
+
+@event.listens_for(TenantSession, "before_flush")
+def _writes_stay_home(session: Session, _context: UOWTransaction, _instances: Any) -> None:
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(row, Owned) and row.tenant != session.info["tenant"]:
+            raise WrongTenant(f"{type(row).__name__} of tenant {row.tenant} in a session of {session.info['tenant']}")
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's lazy one
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for SQLite (WAL, every commit durable) or Postgres."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_pragmas)
+        event.listen(engine, "begin", _begin)
+        return engine
+    return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+
+
+def _begin(connection: Any) -> None:
+    # A reader that later writes would fail with "database is locked" at once; writers queue from the start instead.
+    mode = "IMMEDIATE" if connection.get_execution_options().get("writes", True) else "DEFERRED"
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class Database:
+    """One engine and the sessions of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = open_engine(url)
+        self._reads = self.engine.execution_options(writes=False)
+        self._tenant_sessions = sessionmaker(self.engine, class_=TenantSession, expire_on_commit=False)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether row-level security can stand behind the filter."""
+        return self.engine.dialect.name == "postgresql"
+
+    @contextmanager
+    def session(self, tenant: UUID, *, writes: bool = True) -> Iterator[TenantSession]:
+        """One transaction that sees `tenant`'s rows only; committed at the end, rolled back on an exception."""
+        bind = self.engine if writes else self._reads
+        with self._tenant_sessions(bind=bind, info={"tenant": tenant}) as session, session.begin():
+            if self.is_postgres:
+                session.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant)})
+            yield session
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def rows(session: Session, statement: Select[Any]) -> list[Any]:
+    """The rows of a statement that selects one entity, each once."""
+    return list(session.scalars(statement).unique())
