@@ -1,0 +1,202 @@
+"""Can what a child wrote be believed? Its files are as hostile as the model it ran: read under caps, checked, or refused whole.
+
+Nothing here trusts the child: links are not followed, JSON is strict (no NaN, no unknown member, capped size and
+depth), a kind may only speak of itself, of metrics the catalogue lists for it and of layers the inspected model has,
+and a PNG or safetensors file must be what its header says.
+"""
+
+import json
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from service.contracts.base import digest_of
+from service.contracts.job import RESULT, ArtifactFile, Failed, Inspected, Member, Refused, StagedModel, Succeeded
+from service.contracts.section import Picture
+
+PNG_SIDE = 8192
+SAFETENSORS_HEADER = 16 * 2**20
+DTYPE_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+    "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+
+AnyResult = Inspected | Refused | Succeeded | Failed
+
+
+class ResultRefused(Exception):
+    """The child's result breaks a rule; nothing of it is stored. The text says which rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Most bytes of a result.json and of all files of one member together."""
+
+    json_bytes: int
+    file_bytes: int
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """A regular file's bytes; links, devices, pipes and anything larger than `most` are refused."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ResultRefused(f"{path.name} cannot be opened: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise ResultRefused(f"{path.name} is not a plain file")
+        if state.st_nlink != 1:
+            raise ResultRefused(f"{path.name} has {state.st_nlink} names; a result file has one")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ResultRefused(f"{path.name} is larger than {most} bytes")
+    return content
+
+
+def read_result(folder: Path, caps: Caps) -> AnyResult:
+    """`result.json` of a member's folder, as a value of the contract. Raises ResultRefused."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise ResultRefused("the child left no results folder")
+    content = read_plain(folder / "result.json", caps.json_bytes)
+    try:
+        return RESULT.validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "/".join(str(step) for step in first["loc"])
+        raise ResultRefused(f"result.json at {where}: {first['msg']} ({error.error_count()} faults)") from error
+
+
+def check_success(
+    result: Succeeded, member: Member, model: StagedModel, inputs: Mapping[str, str], kind: Mapping[str, Any]
+) -> None:
+    """Refuse a result that speaks of anything but its own analysis.
+
+    `inputs` maps roles to digests; `kind` is the catalogue's entry. Raises ResultRefused.
+    """
+    said = result.provenance
+    expected = {
+        "kind": (result.kind, member.kind),
+        "kind version": (result.kind_version, member.kind_version),
+        "provenance kind": (said.kind, member.kind),
+        "provenance kind version": (said.kind_version, member.kind_version),
+        "analysis digest": (said.analysis_digest, member.digest),
+        "model digest": (said.model_digest, model.digest),
+        "input digests": (dict(said.input_digests), dict(inputs)),
+    }
+    for what, (found, wanted) in expected.items():
+        if found != wanted:
+            raise ResultRefused(f"the {what} is {found!r}, not {wanted!r}")
+    fault = next(Draft202012Validator(kind["outcome"]).iter_errors(result.outcome), None)
+    if fault is not None:
+        raise ResultRefused(f"outcome at {fault.json_path}: {fault.message[:200]}")
+    layers = {layer.name for layer in model.manifest.layers}
+    for point in result.measurements:
+        if point.metric not in kind["metrics"]:
+            raise ResultRefused(f"{member.kind} does not measure {point.metric!r}")
+        if point.layer is not None and point.layer.partition("@")[0] not in layers:
+            raise ResultRefused(f"a measurement speaks of layer {point.layer!r}, which the model does not have")
+    names = [artifact.file for artifact in result.artifacts]
+    if len(set(names)) != len(names) or "result.json" in names:
+        raise ResultRefused("two artifacts have one name")
+    for block in result.section.blocks:
+        if isinstance(block, Picture) and block.artifact not in names:
+            raise ResultRefused(f"the section shows {block.artifact!r}, which is not among the artifacts")
+
+
+def check_artifact(folder: Path, artifact: ArtifactFile, most: int) -> str:
+    """Check one file against its media type and return its digest. Raises ResultRefused."""
+    content = read_plain(folder / artifact.file, most)
+    match artifact.media_type:
+        case "image/png":
+            check_png(content)
+        case "application/vnd.safetensors":
+            check_safetensors(content)
+        case "application/json":
+            check_json(content)
+        case "application/zip":
+            raise ResultRefused(f"{artifact.file}: no analysis writes archives")
+    return digest_of(content)
+
+
+def check_png(content: bytes) -> None:
+    """A PNG of sane size whose chunks are whole, known and checksummed; nothing after its end."""
+    if content[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ResultRefused("a picture does not begin as a PNG")
+    position, first, kind = 8, True, b""
+    while kind != b"IEND":
+        header = content[position : position + 8]
+        if len(header) < 8:
+            raise ResultRefused("a picture ends inside a chunk")
+        length, kind = struct.unpack(">I4s", header)
+        body = content[position + 8 : position + 8 + length]
+        checksum = content[position + 8 + length : position + 12 + length]
+        if len(checksum) < 4 or struct.unpack(">I", checksum)[0] != zlib.crc32(kind + body):
+            raise ResultRefused("a chunk of a picture is damaged")
+        if first:
+            if kind != b"IHDR" or length != 13:
+                raise ResultRefused("a picture has no header")
+            width, height = struct.unpack(">II", body[:8])
+            if not (0 < width <= PNG_SIDE and 0 < height <= PNG_SIDE):
+                raise ResultRefused(f"a picture claims {width} x {height} pixels; at most {PNG_SIDE} a side")
+            first = False
+        if kind not in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"sRGB"):
+            raise ResultRefused(f"a picture has a chunk {kind!r}; only pixels are stored")
+        position += 12 + length
+    if position != len(content):
+        raise ResultRefused("a picture has bytes after its end")
+
+
+def check_safetensors(content: bytes) -> None:
+    """A safetensors file whose tensors lie side by side and fill it exactly."""
+    if len(content) < 8:
+        raise ResultRefused("an array file is shorter than its header")
+    (length,) = struct.unpack("<Q", content[:8])
+    if length > min(SAFETENSORS_HEADER, len(content) - 8):
+        raise ResultRefused(f"an array file claims a header of {length} bytes")
+    header = check_json(content[8 : 8 + length])
+    if not isinstance(header, dict):
+        raise ResultRefused("an array file's header is not an object")
+    spans = []
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            size = DTYPE_BYTES[entry["dtype"]]
+            for side in entry["shape"]:
+                if not isinstance(side, int) or side < 0:
+                    raise ResultRefused(f"array {name!r} has side {side!r}")
+                size *= side
+            start, end = entry["data_offsets"]
+            spans.append((int(start), int(end)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultRefused(f"array {name!r} is not described as safetensors describes arrays") from error
+        if end - start != size:
+            raise ResultRefused(f"array {name!r} claims {end - start} bytes for {size}")
+    position = 0
+    for start, end in sorted(spans):
+        if start != position:
+            raise ResultRefused("arrays of an array file do not lie side by side")
+        position = end
+    if position != len(content) - 8 - length:
+        raise ResultRefused("an array file has bytes that belong to no array")
+
+
+def _no_constant(text: str) -> None:
+    raise ResultRefused(f"JSON holds {text}")
+
+
+def check_json(content: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN or infinity, no deeper than the parser can follow."""
+    try:
+        return json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ResultRefused(f"JSON that cannot be read: {type(error).__name__}") from error
