@@ -1,7 +1,7 @@
 """Which Celery process listens for work? One that imports no torch: it rings for a child and keeps the books.
 
-Celery is the doorbell. The message is an id; the row it names is the truth, so losing or doubling a message is harmless:
-claims are guarded, leases expire, commits are fenced (service/work).
+Celery is the doorbell. The message is an id; the row it names is the truth, so losing or doubling a message is
+harmless: claims are guarded, leases expire, commits are fenced (service/work).
 """
 
 import os
@@ -57,7 +57,7 @@ def main(settings: Settings) -> None:
     app = make_app(settings)
     desks: list[Desk] = []
 
-    @app.task(name="work.run")
+    @app.task(name="work.run")  # type: ignore[untyped-decorator]  # Celery has no types
     def run(work_id: str) -> None:
         desks[0].run(work_id)
 

@@ -1,4 +1,4 @@
-"""What is one kind of analysis? The extension point: a new kind is one file with a KIND and one line in the registry."""
+"""What is one kind of analysis? The extension point: a new kind is one file and one line in the registry."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class AnalysisError(Exception):
         self.code, self.detail, self.remedy, self.permanent = code, detail, remedy, permanent
 
 
-class Cancelled(Exception):  # noqa: N818  # an answer to a request, not an error
+class Cancelled(Exception):  # an answer to a request, not an error
     """Raised at a chunk end once the asker has cancelled."""
 
 

@@ -1,4 +1,4 @@
-"""Can what a child wrote be believed? Its files are as hostile as the model it ran: read under caps, checked, or refused whole.
+"""Can what a child wrote be believed? Its files are as hostile as the model it ran: checked, or refused whole.
 
 Nothing here trusts the child: links are not followed, JSON is strict (no NaN, no unknown member, capped size and
 depth), a kind may only speak of itself, of metrics the catalogue lists for it and of layers the inspected model has,
@@ -6,21 +6,18 @@ and a PNG or safetensors file must be what its header says.
 """
 
 import json
-import os
-import stat
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from service.contracts.base import digest_of
 from service.contracts.job import RESULT, ArtifactFile, Failed, Inspected, Member, Refused, StagedModel, Succeeded
 from service.contracts.section import Picture
+from workers.sandbox.scratch import UnsafeScratch, open_result, read_result
 
 PNG_SIDE = 8192
 SAFETENSORS_HEADER = 16 * 2**20
@@ -36,43 +33,30 @@ class ResultRefused(Exception):
     """The child's result breaks a rule; nothing of it is stored. The text says which rule."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """Most bytes of a result.json and of all files of one member together."""
-
-    json_bytes: int
-    file_bytes: int
-
-
-def read_plain(path: Path, most: int) -> bytes:
-    """A regular file's bytes; links, devices, pipes and anything larger than `most` are refused."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ResultRefused(f"{path.name} cannot be opened: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise ResultRefused(f"{path.name} is not a plain file")
-        if state.st_nlink != 1:
-            raise ResultRefused(f"{path.name} has {state.st_nlink} names; a result file has one")
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ResultRefused(f"{path.name} is larger than {most} bytes")
-    return content
-
-
-def read_result(folder: Path, caps: Caps) -> AnyResult:
-    """`result.json` of a member's folder, as a value of the contract. Raises ResultRefused."""
-    if folder.is_symlink() or not folder.is_dir():
-        raise ResultRefused("the child left no results folder")
-    content = read_plain(folder / "result.json", caps.json_bytes)
+def read_answer(scratch: Path, member: str, most: int) -> AnyResult:
+    """A member's `result.json`, as a value of the contract. Raises ResultRefused."""
+    content = _read(scratch, f"{member}/result.json", most)
     try:
         return RESULT.validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "/".join(str(step) for step in first["loc"])
         raise ResultRefused(f"result.json at {where}: {first['msg']} ({error.error_count()} faults)") from error
+
+
+def open_canonical(scratch: Path, member: str, name: str) -> BinaryIO:
+    """The canonical file of an inspection, opened as a plain file and nothing else. Raises ResultRefused."""
+    try:
+        return open_result(scratch, f"{member}/{name}")
+    except (UnsafeScratch, OSError) as error:
+        raise ResultRefused(f"{name}: {error}") from error
+
+
+def _read(scratch: Path, name: str, most: int) -> bytes:
+    try:
+        return read_result(scratch, name, limit=most)
+    except (UnsafeScratch, OSError) as error:
+        raise ResultRefused(f"{name.rpartition('/')[2]}: {error}") from error
 
 
 def check_success(
@@ -112,9 +96,9 @@ def check_success(
             raise ResultRefused(f"the section shows {block.artifact!r}, which is not among the artifacts")
 
 
-def check_artifact(folder: Path, artifact: ArtifactFile, most: int) -> str:
-    """Check one file against its media type and return its digest. Raises ResultRefused."""
-    content = read_plain(folder / artifact.file, most)
+def read_artifact(scratch: Path, member: str, artifact: ArtifactFile, most: int) -> bytes:
+    """One file's bytes, checked against its media type; what was checked is what is stored. Raises ResultRefused."""
+    content = _read(scratch, f"{member}/{artifact.file}", most)
     match artifact.media_type:
         case "image/png":
             check_png(content)
@@ -124,7 +108,7 @@ def check_artifact(folder: Path, artifact: ArtifactFile, most: int) -> str:
             check_json(content)
         case "application/zip":
             raise ResultRefused(f"{artifact.file}: no analysis writes archives")
-    return digest_of(content)
+    return content
 
 
 def check_png(content: bytes) -> None:
@@ -165,22 +149,7 @@ def check_safetensors(content: bytes) -> None:
     header = check_json(content[8 : 8 + length])
     if not isinstance(header, dict):
         raise ResultRefused("an array file's header is not an object")
-    spans = []
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        try:
-            size = DTYPE_BYTES[entry["dtype"]]
-            for side in entry["shape"]:
-                if not isinstance(side, int) or side < 0:
-                    raise ResultRefused(f"array {name!r} has side {side!r}")
-                size *= side
-            start, end = entry["data_offsets"]
-            spans.append((int(start), int(end)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultRefused(f"array {name!r} is not described as safetensors describes arrays") from error
-        if end - start != size:
-            raise ResultRefused(f"array {name!r} claims {end - start} bytes for {size}")
+    spans = [_span(name, entry) for name, entry in header.items() if name != "__metadata__"]
     position = 0
     for start, end in sorted(spans):
         if start != position:
@@ -188,6 +157,22 @@ def check_safetensors(content: bytes) -> None:
         position = end
     if position != len(content) - 8 - length:
         raise ResultRefused("an array file has bytes that belong to no array")
+
+
+def _span(name: str, entry: Any) -> tuple[int, int]:
+    """Where one array lies, if its header entry adds up."""
+    try:
+        size = DTYPE_BYTES[entry["dtype"]]
+        for side in entry["shape"]:
+            if not isinstance(side, int) or side < 0:
+                raise ResultRefused(f"array {name!r} has side {side!r}")
+            size *= side
+        start, end = (int(offset) for offset in entry["data_offsets"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultRefused(f"array {name!r} is not described as safetensors describes arrays") from error
+    if end - start != size:
+        raise ResultRefused(f"array {name!r} claims {end - start} bytes for {size}")
+    return start, end
 
 
 def _no_constant(text: str) -> None:

@@ -1,0 +1,144 @@
+"""What does a child need on its desk? The job as a value, and the canonical files it names, in a scratch of its own."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from service.contracts.facts import DatasetFacts, ModelFacts
+from service.contracts.job import (
+    Analyse,
+    InspectDataset,
+    InspectModel,
+    Member,
+    StagedDataset,
+    StagedModel,
+)
+from service.contracts.manifest import DatasetManifest, ModelManifest
+from service.settings import Settings
+from service.store.blobs import BlobStore
+from service.store.tables import Analysis, Audit, Dataset, Model, Principal
+from service.work.claim import Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A job, the files it needs by name, and whether who submitted the model is trusted."""
+
+    job: Analyse | InspectModel | InspectDataset
+    files: dict[str, str]
+    trusted: bool
+
+
+class InputGone(Exception):
+    """A row that the work was about does not exist any more."""
+
+
+def _trusted(session: Session, principal: UUID) -> bool:
+    row = session.get(Principal, principal)
+    return row is not None and row.trusted and row.disabled_at is None
+
+
+def stage_inspection(session: Session, claim: Claim) -> Staged:
+    """An inspection of the model or dataset that the work is about."""
+    model = session.get(Model, claim.subject_id)
+    if model is not None:
+        trusted = _trusted(session, model.created_by)
+        facts = ModelFacts.model_validate(model.facts)
+        job = InspectModel(member=str(claim.work_id), facts=facts, trusted=trusted)
+        return Staged(job=job, files={"source": model.source_digest}, trusted=trusted)
+    dataset = session.get(Dataset, claim.subject_id)
+    if dataset is None:
+        raise InputGone(f"no model or dataset {claim.subject_id}")
+    return Staged(
+        job=InspectDataset(member=str(claim.work_id), facts=DatasetFacts.model_validate(dataset.facts)),
+        files={"source": dataset.source_digest},
+        trusted=_trusted(session, dataset.created_by),
+    )
+
+
+def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings, level: str) -> Staged:
+    """The analyses of one audit on one model, as one job."""
+    analyses = [session.get_one(Analysis, claim.subject_id) for claim in claims]
+    audit = session.get_one(Audit, analyses[0].audit_id)
+    model = session.get_one(Model, audit.model_id)
+    files = {"model.pt2": _needed(model.canonical_digest)}
+    inputs = {}
+    for index, row in enumerate(audit.inputs):
+        if row.dataset_id is None:
+            raise InputGone(f"role {row.role} is filled by something other than a dataset")
+        dataset = session.get_one(Dataset, row.dataset_id)
+        name = f"input-{index}.safetensors"
+        files[name] = _needed(dataset.canonical_digest)
+        inputs[row.role] = StagedDataset(
+            file=name,
+            name=dataset.name,
+            digest=files[name],
+            facts=DatasetFacts.model_validate(dataset.facts),
+            manifest=DatasetManifest.model_validate(dataset.manifest),
+        )
+    job = Analyse(
+        members=tuple(
+            Member(
+                id=str(claim.work_id),
+                kind=row.kind,
+                kind_version=row.kind_version,
+                parameters=row.parameters,
+                digest=_needed(row.digest),
+            )
+            for claim, row in zip(claims, analyses, strict=True)
+        ),
+        model=StagedModel(
+            file="model.pt2",
+            name=model.name,
+            version=model.version,
+            digest=files["model.pt2"],
+            facts=ModelFacts.model_validate(model.facts),
+            manifest=ModelManifest.model_validate(model.manifest),
+        ),
+        inputs=inputs,
+        device=settings.device,
+        threads=settings.child_threads,
+        memory_bytes=settings.child_engine_bytes,
+        sandbox_level=level,
+    )
+    return Staged(job=job, files=files, trusted=_trusted(session, model.created_by))
+
+
+def _needed(digest: str | None) -> str:
+    if digest is None:
+        raise InputGone("an input has no canonical form; its inspection has not finished")
+    return digest
+
+
+class Scratch:
+    """One child's folder: made before it, removed after it; what the child may have changed is reached by descriptor."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for folder in ("inputs", "results", "cancel"):
+            (path / folder).mkdir(parents=True)
+        # Held from before the child exists: a child that puts a link in its place sends nobody anywhere.
+        self._cancel = os.open(path / "cancel", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def lay_out(self, staged: Staged, tenant: UUID, blobs: BlobStore) -> None:
+        """Write the job and fetch its files, each checked against its digest."""
+        for name, digest in staged.files.items():
+            blobs.fetch(tenant, digest, self.path / "inputs" / name)
+        (self.path / "job.json").write_text(staged.job.model_dump_json())
+
+    def drop(self, member: str) -> None:
+        """Tell the child to leave one member out: a file of its name in `cancel`, looked for at each chunk end."""
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(member, flags, 0o644, dir_fd=self._cancel))
+
+    def clear(self) -> None:
+        """Remove the folder and all in it."""
+        os.close(self._cancel)
+        shutil.rmtree(self.path, ignore_errors=True)
