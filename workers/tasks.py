@@ -45,6 +45,7 @@ class Desk:
         self.settings, self.name = settings, name
         self.database, self.blobs, self.zygote, self.clock = database, blobs, zygote, clock
         self.catalog = Catalog.load()
+        self._has = [f"{kind}@{number}" for kind, number in self.catalog.versions().items()]
         self.lease = timedelta(seconds=settings.lease_seconds)
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="registry", daemon=True)
@@ -73,13 +74,17 @@ class Desk:
     def run(self, work_id: str) -> None:
         """Do one unit of work, with the rest of its group, if it is still there to be done."""
         with system_session(self.database) as session:
-            first = claim(session, UUID(work_id), owner=self.name, now=self.clock.now(), lease=self.lease)
+            first = claim(
+                session, UUID(work_id), owner=self.name, now=self.clock.now(), lease=self.lease, has=self._has
+            )
             if first is None:
                 return  # a doubled message, cancelled meanwhile, or another worker's
             claims = [first]
             if first.type is WorkType.ANALYSIS and not first.solo:
                 now = self.clock.now()
-                claims += claim_group(session, first, owner=self.name, now=now, lease=self.lease, most=GROUP_MOST)
+                claims += claim_group(
+                    session, first, owner=self.name, now=now, lease=self.lease, most=GROUP_MOST, has=self._has
+                )
         errand = Errand(self, claims)
         try:
             errand.run()
@@ -95,25 +100,30 @@ class Desk:
             self.zygote.start()
         except SandboxUnavailable:
             log.exception("no zygote; each claim will try again")
-        started = self.clock.now()
+        known = False
         while True:
             try:
-                with system_session(self.database) as session:
-                    registry.seen(
-                        session,
-                        worker_id=self.name,
-                        queues=self.settings.queues.split(","),
-                        device=self.settings.device,
-                        sandbox_level=self.zygote.level.value,
-                        kinds=self.catalog.versions(),
-                        lamina_version=version("lamina"),
-                        started_at=started,
-                        now=self.clock.now(),
-                    )
+                known = self._tell(known)
             except Exception:
                 log.exception("the registry could not be told; trying again in %s s", SEEN_SECONDS)
             if self._closing.wait(SEEN_SECONDS):
                 return
+
+    def _tell(self, known: bool) -> bool:
+        with system_session(self.database) as session:
+            if known and registry.seen(session, self.name, now=self.clock.now()):
+                return True
+            registry.register(
+                session,
+                id=self.name,
+                queues=self.settings.queues.split(","),
+                device=self.settings.device,
+                sandbox_level=self.zygote.level.value,
+                kinds=self.catalog.versions(),
+                lamina_version=version("lamina"),
+                now=self.clock.now(),
+            )
+            return True
 
 
 class Errand:
