@@ -1,0 +1,97 @@
+"""How does the child answer its worker? Results as files, a word on the line, and reasons in words."""
+
+import re
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import ValidationError
+
+from service.contracts.job import Failed, Inspected, Refused, Succeeded
+from service.contracts.problem import Fault, Reason
+from workers.kind import AnalysisError
+from workers.numerics.determinism import NotFinite
+from workers.subject.staged import Disagreement
+from workers.sweep.refusals import SweepRefused
+
+_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")
+
+
+class Line(Protocol):
+    """How a child speaks to its worker: workers/sandbox/inside.py has the real one."""
+
+    def progress(self, fraction: float, stage: str, **extra: Any) -> None:
+        """Say how far the job is."""
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+
+    def cancelled(self) -> Any:
+        """Whether to stop: a bool for the whole job, or the ids of the members to stop."""
+
+
+def reason_of(error: Exception) -> Reason:
+    """Why a member or a file failed, in words that carry no path of this machine."""
+    if isinstance(error, AnalysisError):
+        faults = error.faults if isinstance(error, Disagreement) else ()
+        return Reason(
+            code=error.code, detail=error.detail[:4000], remedy=error.remedy, permanent=error.permanent, faults=faults
+        )
+    if isinstance(error, SweepRefused):
+        return Reason(code="not-applicable", detail=str(error)[:4000])
+    if isinstance(error, NotFinite):
+        return Reason(code="not-finite", detail=str(error)[:4000])
+    if _out_of_memory(error):
+        return Reason(
+            code="memory",
+            detail="the memory given to this analysis did not suffice",
+            remedy="Ask for fewer examples or layers, or give the worker a larger memory budget.",
+            permanent=False,
+        )
+    return Reason(
+        code="internal",
+        detail=_PATH.sub("(path)", f"{type(error).__name__}: {error}")[:2000],
+        remedy="This is a fault of the service or of the kind; report it with the analysis id.",
+    )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    said = ("DefaultCPUAllocator", "not enough memory", "std::bad_alloc")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )
+
+
+def invalid_parameters(error: ValidationError) -> Reason:
+    """Every fault of the parameters at its JSON Pointer."""
+    faults = tuple(
+        Fault(
+            pointer="/parameters" + "".join(f"/{_escaped(str(key))}" for key in each["loc"]),
+            detail=each["msg"][:4000],
+        )
+        for each in error.errors(include_url=False, include_input=False)[:200]
+    )
+    return Reason(
+        code="invalid-parameters",
+        detail="; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults)[:4000],
+        remedy="See the kind's parameters in the catalogue.",
+        faults=faults,
+    )
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def folder_of(scratch: Path, member: str) -> Path:
+    """Where a member's result and its files go; made if it is not there."""
+    folder = scratch / "results" / member
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def answer(folder: Path, result: Inspected | Refused | Succeeded | Failed, line: Line, member: str) -> None:
+    """The result last, when the files it names are complete; then the word."""
+    (folder / "result.json").write_text(result.model_dump_json(), encoding="utf-8")
+    line.progress(1.0, result.status, member=member)
+    line.say({"type": "result", "member": member, "status": result.status})

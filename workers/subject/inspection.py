@@ -1,0 +1,76 @@
+"""What does intake say of one file: a manifest and a canonical form, or a refusal?"""
+
+from pathlib import Path
+
+import torch
+
+from service.contracts.facts import DatasetFacts, ModelFacts
+from service.contracts.manifest import DatasetManifest, ModelManifest
+from workers.subject.declared import agrees, specs
+from workers.subject.layers import inventory, random_inputs
+from workers.subject.npz import rewrite_dataset
+from workers.subject.pt2 import REWRITER, Loaded, load, rewrite
+from workers.subject.refusal import Refusal
+
+
+def inspect_model(source: Path, target: Path, facts: ModelFacts, *, trusted: bool) -> ModelManifest:
+    """Rewrites the `.pt2` at `source` to `target`, loads that, compares it with `facts` and lists its layers.
+
+    Until every operator is validated one by one, only files of principals an operator marked trusted are loaded.
+    Raises Refusal.
+    """
+    made = rewrite(source, target)
+    if not trusted:
+        raise Refusal(
+            "untrusted-principal",
+            "the file is well-formed, but models are only loaded for principals that an operator has marked trusted",
+            "Ask whoever runs this service to mark your principal trusted, with the `lamina key` command.",
+        )
+    loaded = load(target)
+    agrees(loaded, facts)
+    notes = [*made.notes, *_observed(loaded, facts)]
+    tensor, outputs = specs(loaded)
+    return ModelManifest(
+        format="pt2",
+        rewriter=REWRITER,
+        canonical_digest=made.digest,
+        torch_version=made.torch_version,
+        batch=loaded.batch,
+        parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
+        inputs=(tensor,),
+        outputs=outputs,
+        layers=inventory(loaded, facts),
+        notes=tuple(note[:4000] for note in notes[:100]),
+    )
+
+
+def inspect_dataset(source: Path, target: Path, facts: DatasetFacts) -> DatasetManifest:
+    """Checks the `.npz` at `source` and writes its canonical form to `target`. Raises Refusal."""
+    return rewrite_dataset(source, target, facts)
+
+
+def _observed(loaded: Loaded, facts: ModelFacts) -> list[str]:
+    """What a reader of later numbers must know: a fixed batch, several outputs. Refuses NaN as output."""
+    rows = loaded.batch or 2
+    with torch.no_grad():
+        given = random_inputs(facts.input, rows, loaded.input)
+        try:
+            output = loaded.model(given)
+        except Exception as error:
+            raise Refusal(
+                "does-not-run",
+                f"a forward pass of {list(given.shape)} fails: {type(error).__name__}: {error}"[:2000],
+                "Export the model again and run the loaded program once yourself before sending it.",
+            ) from error
+    if not bool(torch.isfinite(output).all()):
+        raise Refusal(
+            "output-not-finite",
+            "the output for random inputs within the declared bounds holds NaN or infinity",
+            "Check the declared bounds and preprocessing, and the weights.",
+        )
+    notes = []
+    if loaded.batch is not None:
+        notes.append(f"exported with a fixed batch of {loaded.batch}: every pass is padded to {loaded.batch} rows")
+    if len(loaded.outputs) > 1:
+        notes.append(f"of {len(loaded.outputs)} output tensors, output {loaded.chosen} is analysed")
+    return notes

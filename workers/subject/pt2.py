@@ -1,0 +1,257 @@
+"""How does a customer's `.pt2` become a network? Rewritten as data, and only then loaded.
+
+torch.export.load runs code from at least a dozen places of a crafted file (pickles, evaluated expressions, compiled
+names, native libraries), so it never sees the customer's bytes. `rewrite` copies the program, its weights and its
+constants into a new archive and nothing else; `load` reads that archive back as modules with their own names.
+"""
+
+import hashlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
+from torch.utils import _pytree as pytree
+
+from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
+from workers.subject.magic import require_pt2
+from workers.subject.payload import Payloads, payloads
+from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
+from workers.subject.refusal import Refusal, quoted
+
+REWRITER = "lamina.pt2/1"
+_ROOT = "model"
+_AGAIN = "Export the model again with torch 2.13 (torch.export.save) from its source."
+_MODEL = re.compile(r"models/([A-Za-z0-9_\-]{1,64})\.json")
+_PAYLOAD = re.compile(r"data/weights/weight_\d{1,6}|data/constants/tensor_\d{1,6}")
+_CONFIG = re.compile(r"data/(weights|constants)/[A-Za-z0-9_\-]{1,64}_(weights|constants)_config\.json")
+_DROPPED = re.compile(
+    r"data/sample_inputs/.*|extra/.*|archive_format|archive_version|byteorder|\.data/.*|version|.*/", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What the canonical archive holds: its digest, and what was changed or dropped on the way, in words."""
+
+    digest: str
+    torch_version: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A network as modules with their own names, in eval mode, frozen, that maps one tensor to one tensor.
+
+    batch: the only batch size it takes, or None if any. outputs: all tensors it gives; `chosen` is the one it returns.
+    """
+
+    model: nn.Module
+    program: ExportedProgram
+    input: Tensor
+    outputs: tuple[Tensor, ...]
+    chosen: int
+    batch: int | None
+
+
+def rewrite(source: Path, target: Path) -> Rewritten:
+    """Copies program, weights and constants of the `.pt2` at `source` into a new archive at `target`.
+
+    Equal programs and weights give equal bytes, whatever else the source held. Weights stream through in chunks.
+    Raises Refusal naming the part and the remedy.
+    """
+    require_pt2(source)
+    with opened(source, PT2_CAPS, "a .pt2 file") as archive:
+        root, name, dropped = _members(archive)
+        program = parsed(archive.read(f"{root}/models/{name}.json", MAX_JSON), f"models/{name}.json")
+        torch_version = check_schema(program)
+        weights = payloads(archive, root, "weights", f"{name}_weights_config.json")
+        constants = payloads(archive, root, "constants", f"{name}_constants_config.json")
+        _little_endian(archive, root)
+        body, notes = rewritten(program)
+        with Writer(target, _ROOT) as writer:
+            for key, content in (("archive_format", b"pt2"), ("archive_version", b"0"), (".data/version", b"6\n")):
+                writer.add_bytes(key, content)
+            writer.add_bytes("byteorder", b"little")
+            writer.add_bytes("models/model.json", written(body))
+            writer.add_bytes("data/sample_inputs/model.pt", b"")  # torch asks for the member and takes none for empty
+            _copy(archive, writer, root, "weights", weights)
+            _copy(archive, writer, root, "constants", constants)
+    if dropped:
+        notes += (f"not read and not kept: {', '.join(dropped)}",)
+    return Rewritten(digest=digest_of_file(target), torch_version=torch_version, notes=notes)
+
+
+def digest_of_file(path: Path) -> str:
+    """`sha256:` and the digest of a file, read in chunks."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _members(archive: Archive) -> tuple[str, str, list[str]]:
+    """The root folder, the model's name and the members that are dropped; anything unforeseen is refused."""
+    roots = {member.split("/", 1)[0] for member in archive.sizes}
+    if len(roots) != 1:
+        raise Refusal("bad-layout", f"the archive has {len(roots)} top folders; a .pt2 has one", _AGAIN)
+    (root,) = roots
+    names, dropped = [], set()
+    for member in archive.sizes:
+        inner = member[len(root) + 1 :]
+        model = _MODEL.fullmatch(inner)
+        if model:
+            names.append(model[1])
+        elif _DROPPED.fullmatch(inner) and inner:
+            if not inner.startswith((".data", "archive_", "byteorder", "version")) and not inner.endswith("/"):
+                dropped.add("/".join(inner.split("/")[:2]) if inner.startswith("data/") else inner.split("/", 1)[0])
+        elif inner and not _PAYLOAD.fullmatch(inner) and not _CONFIG.fullmatch(inner):
+            raise _unexpected(inner)
+    if len(names) != 1:
+        raise Refusal("bad-layout", f"the archive holds {len(names)} models; send one per file", _AGAIN)
+    return root, names[0], sorted(dropped)
+
+
+def _unexpected(inner: str) -> Refusal:
+    if inner.startswith(("data/constants/custom_obj_", "data/constants/opaque_obj_")):
+        return Refusal(
+            "custom-object",
+            f"member {quoted(inner)} is a custom or opaque object, which runs code when it is read",
+            "Export a model whose constants are plain tensors.",
+        )
+    if inner.startswith("data/aotinductor/"):
+        return Refusal("compiled-code", f"member {quoted(inner)} is compiled code, which is never loaded", _AGAIN)
+    return Refusal("unexpected-member", f"member {quoted(inner)} does not belong in a .pt2 file", _AGAIN)
+
+
+def _little_endian(archive: Archive, root: str) -> None:
+    member = f"{root}/byteorder"
+    if member in archive.sizes and archive.read(member, 64).strip() != b"little":
+        raise Refusal("byte-order", "the weights are not little-endian", "Export the model on a little-endian machine.")
+
+
+def _copy(archive: Archive, writer: Writer, root: str, folder: str, found: Payloads) -> None:
+    for path in sorted(found.files, key=lambda name: int(name.rsplit("_", 1)[1])):
+        writer.add(f"data/{folder}/{path}", found.files[path], archive.chunks(f"{root}/data/{folder}/{path}"))
+    writer.add_bytes(f"data/{folder}/model_{folder}_config.json", written(found.config))
+
+
+def load(canonical: Path, device: str = "cpu") -> Loaded:
+    """The network of an archive that `rewrite` wrote. Never call it on anything else.
+
+    Raises Refusal when torch cannot read it, or when it does not map one floating-point tensor to at least one.
+    """
+    with _explained("read"):
+        program = torch.export.load(canonical)
+        if device != "cpu":
+            program = move_to_device_pass(program, device)
+    example, batch = _input(program)
+    with _explained("turned into modules"):
+        model: nn.Module = torch.export.unflatten(program)
+    model.eval()
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        tensor.requires_grad = False
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            _only_expected_infinities(name, tensor)
+    outputs = _outputs(program)
+    chosen = next((at for at, tensor in enumerate(outputs) if tensor.is_floating_point()), None)
+    if chosen is None:
+        raise Refusal(
+            "no-output", "the model gives no floating-point tensor", "Export a model that returns its logits or values."
+        )
+    model.register_forward_hook(_Chosen(_position(program, chosen)))
+    return Loaded(model=model, program=program, input=example, outputs=outputs, chosen=chosen, batch=batch)
+
+
+def _only_expected_infinities(name: str, tensor: Tensor) -> None:
+    """Attention masks are buffers of -inf; NaN anywhere, or an infinite parameter, makes every number meaningless."""
+    if isinstance(tensor, nn.Parameter) or bool(torch.isnan(tensor).any()):
+        raise Refusal(
+            "weights-not-finite",
+            f"{quoted(name)} holds NaN or infinite numbers",
+            "The model has diverged or is damaged: train it again, or export an earlier checkpoint.",
+        )
+
+
+class _Chosen:
+    """A hook on the whole network, so that it returns the chosen tensor and its layers keep their names."""
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+
+    def __call__(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        return pytree.tree_leaves(output)[self._position]
+
+
+def _user_values(program: ExportedProgram, names: Any) -> list[Any]:
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    return [values.get(name) if isinstance(name, str) else None for name in names]
+
+
+def _input(program: ExportedProgram) -> tuple[Tensor, int | None]:
+    """The one input, as the tensor without data it was exported with, and the batch size if it is fixed."""
+    found = _user_values(program, program.graph_signature.user_inputs)
+    tensors = [value for value in found if isinstance(value, Tensor)]
+    keywords = program.call_spec.in_spec.child(1).num_children if program.call_spec.in_spec.num_children > 1 else 0
+    if len(tensors) != 1 or len(found) != 1 or keywords:
+        raise Refusal(
+            "inputs",
+            f"the model takes {len(found)} inputs ({len(tensors)} tensors, {keywords} by keyword); one tensor is read",
+            "Export a model whose forward takes one tensor; fix other inputs as buffers.",
+        )
+    if tensors[0].ndim == 0:
+        raise Refusal("inputs", "the model's input has no axes", "The first axis must be the batch.")
+    size = tensors[0].shape[0]
+    return tensors[0], size if isinstance(size, int) else None
+
+
+def _outputs(program: ExportedProgram) -> tuple[Tensor, ...]:
+    found = _user_values(program, program.graph_signature.user_outputs)
+    return tuple(value for value in found if isinstance(value, Tensor))
+
+
+def _position(program: ExportedProgram, chosen: int) -> int:
+    """Where the chosen tensor stands among all outputs, numbers and None included."""
+    found = _user_values(program, program.graph_signature.user_outputs)
+    return [at for at, value in enumerate(found) if isinstance(value, Tensor)][chosen]
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """torch.export logs the real reason and raises a general one; both go into the refusal."""
+    heard: list[str] = []
+    handler = _Heard(heard)
+    logger = logging.getLogger("torch.export")
+    propagates, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Refusal:
+        raise
+    except Exception as error:  # whatever torch raises on a file means that the file cannot be read
+        last = heard[-1] if heard else str(error)
+        text = " ".join(f"{type(error).__name__}: {last}".split())
+        raise Refusal(
+            "not-loadable", f"the program cannot be {what} by torch {torch.__version__}: {text[:1500]}", _AGAIN
+        ) from error
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
+
+
+class _Heard(logging.Handler):
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        detail = str(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
+        self._heard.append(f"{record.getMessage()} {detail}".strip())

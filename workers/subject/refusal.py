@@ -1,0 +1,21 @@
+"""How does intake say no? By naming the part of the file that is wrong and what would make it right."""
+
+from service.contracts.problem import Reason
+
+
+class Refusal(Exception):
+    """The file does not come in. Always permanent: the same bytes are refused again."""
+
+    def __init__(self, code: str, detail: str, remedy: str | None = None) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.remedy = code, detail, remedy
+
+    def reason(self) -> Reason:
+        """As the child answers with it; long texts are cut to what the contract holds."""
+        return Reason(code=self.code, detail=self.detail[:4000], remedy=self.remedy and self.remedy[:4000])
+
+
+def quoted(text: object, limit: int = 80) -> str:
+    """A name from a customer's file as an error may show it: printable ASCII, escaped, short."""
+    shown = ascii(text)
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
