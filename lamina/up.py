@@ -1,7 +1,8 @@
 """How does the whole service run on one machine, as children of one process? Broker, database, API, scheduler, workers.
 
 Every child ends with the supervisor, even when that is killed, because the kernel ends it. Starting is quick because
-the broker starts while the database is migrated, and nothing here imports torch, Flask or SQLAlchemy.
+the broker starts while the database is migrated (only if it has to be), and nothing here imports torch, Flask or
+SQLAlchemy.
 """
 
 import contextlib
@@ -21,26 +22,16 @@ from typing import Self
 from lamina.embedded.devices import Device, WorkerPlacement, devices, place
 from lamina.embedded.folder import Lock, private
 from lamina.embedded.postgres import EmbeddedPostgres
-from lamina.embedded.process import Process, StartError, launcher, stop_all
+from lamina.embedded.process import Process, StartError, last_lines, launcher, stop_all
+from lamina.embedded.schema import is_current
 from lamina.embedded.supervise import Backoff, Kept
 from lamina.embedded.valkey import EmbeddedValkey
+from lamina.embedded.variables import VARIABLES, others, told
 
 SQLITE = "sqlite"
 EMBEDDED_POSTGRES = "embedded-pg"
-VARIABLES = {
-    "database_url": "LAMINA_DATABASE_URL",
-    "broker_url": "LAMINA_BROKER_URL",
-    "blobs": "LAMINA_BLOBS",
-    "scratch": "LAMINA_SCRATCH",
-    "host": "LAMINA_HOST",
-    "port": "LAMINA_PORT",
-    "cursor_key": "LAMINA_CURSOR_KEY_FILE",
-    "queues": "LAMINA_QUEUES",
-    "device": "LAMINA_DEVICE",
-}
-"""What the supervisor tells its children, by the names of `service.settings`."""
-
 _MIGRATE_SECONDS = 300.0
+_READY_SECONDS = 60.0
 _API_STOP_SECONDS = 5.0
 _WORKER_STOP_SECONDS = 10.0
 _SCHEDULER_STOP_SECONDS = 5.0
@@ -64,6 +55,7 @@ class Stack:
         home: Path,
         *,
         database: str = SQLITE,
+        broker: str | None = None,
         workers: int = 1,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -72,15 +64,16 @@ class Stack:
         commands: Command = command,
         backoff: Backoff | None = None,
     ) -> None:
-        """`database` is "sqlite", "embedded-pg" or an SQLAlchemy URL; `workers` are those without a GPU, beside one
-        for each of `gpus` (None: those of this machine); port 0 takes a free one; `environment` adds settings for
-        every child; `commands` gives the command line of a role.
+        """`database` is "sqlite", "embedded-pg" or an SQLAlchemy URL; `broker` a Celery URL (None: one of our own);
+        `workers` are those without a GPU, beside one for each of `gpus` (None: those of this machine); port 0 takes a
+        free one; `environment` adds settings for every child; `commands` gives the command line of a role.
         """
         self.home = home.absolute()
         self.host = host
         self.port = port
         self.failure: Exception | None = None
         self._database = database
+        self._broker_url = broker
         self._placements = place(devices() if gpus is None else gpus, workers)
         self._environment = dict(environment or {})
         self._commands = commands
@@ -88,7 +81,9 @@ class Stack:
         self._lock = Lock(self.home / "up.lock")
         self._broker = EmbeddedValkey(self.home / "broker", log=self._log("broker"))
         self._postgres = EmbeddedPostgres(self.home / "postgres", log=self._log("postgres"))
+        self._cursor_key = self.home / "secrets" / "cursor_key"
         self._kept: dict[str, Kept] = {}
+        self._tell: Callable[[str], None] = lambda _: None
         self._ending = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -98,17 +93,19 @@ class Stack:
         return f"http://{self.host}:{self.port}"
 
     def settings(self) -> dict[str, str]:
-        """The LAMINA_* variables every child runs with; for a command run beside them, such as making a key."""
-        values = {
+        """The LAMINA_* variables every child runs with; for a command run beside them, such as making a key.
+
+        What this object was made with decides; then this process's own variables; then the places in the home folder.
+        """
+        decided = {
             "database_url": self._database_url(),
-            "broker_url": self._broker.celery_url,
-            "blobs": str(self.home / "blobs"),
-            "scratch": str(self.home / "scratch"),
+            "broker_url": self._broker_url or self._broker.celery_url,
             "host": self.host,
             "port": str(self.port),
-            "cursor_key": str(self.home / "secrets" / "cursor_key"),
         }
-        return {VARIABLES[name]: value for name, value in values.items()} | self._environment
+        places = {name: str(self.home / name) for name in ("blobs", "scratch")}
+        places["cursor_key"] = str(self._cursor_key)
+        return told(decided, places, os.environ) | self._environment
 
     def pids(self) -> dict[str, int]:
         """The process of every child, by name; one that waits to be started again is left out."""
@@ -136,17 +133,9 @@ class Stack:
         self._watcher = threading.Thread(target=self._watch, name="lamina-supervisor", daemon=True)
         self._watcher.start()
 
-    def ready(self, deadline: float = 30.0) -> None:
+    def ready(self, deadline: float = _READY_SECONDS) -> None:
         """Wait until the API is ready. Raises `StartError` after `deadline` seconds, or what ended the stack."""
-        until = time.monotonic() + deadline
-        while not self._answers():
-            if self.failure is not None:
-                raise self.failure
-            if time.monotonic() > until:
-                last = self._kept["api"].process
-                lines = "" if last is None else last.last_lines()
-                raise StartError(f"the API was not ready in {deadline:g} s; the end of {self._log('api')}:\n{lines}")
-            time.sleep(_WATCH_SECONDS)
+        self._await_ready(deadline, threading.Event())
 
     def stop(self) -> None:
         """Stop in order: no more requests, then the work, the scheduler, the broker and the database.
@@ -173,14 +162,15 @@ class Stack:
         `on_ready` is called once the API answers (the first key is made there). Raises `GivenUpError` when a child
         cannot be kept alive, and what `start` and `ready` raise.
         """
-        tell = say or _say
+        self._tell = say or _say
         asked = threading.Event()
         with _on_signals(asked):
+            self._tell(f"Lamina starts in {self.home}")
             self.start()
             try:
-                self._run(asked, tell, on_ready)
+                self._run(asked, on_ready)
             finally:
-                tell("stopping")
+                self._tell("stopping")
                 self.stop()
         if self.failure is not None:
             raise self.failure
@@ -199,18 +189,29 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _run(
-        self, asked: threading.Event, tell: Callable[[str], None], on_ready: Callable[["Stack"], None] | None
-    ) -> None:
-        tell(f"Lamina starts in {self.home}")
-        self.ready()
-        tell(f"API   {self.url}/v1")
-        tell(f"docs  {self.url}/docs")
-        tell(f"logs  {self.home / 'logs'}")
+    def _run(self, asked: threading.Event, on_ready: Callable[["Stack"], None] | None) -> None:
+        if not self._await_ready(_READY_SECONDS, asked):
+            return
+        self._tell(f"API   {self.url}/v1")
+        self._tell(f"docs  {self.url}/docs")
+        self._tell(f"logs  {self.home / 'logs'}")
         if on_ready is not None:
             on_ready(self)
         while not asked.wait(_WATCH_SECONDS) and self.failure is None:
             pass
+
+    def _await_ready(self, deadline: float, asked: threading.Event) -> bool:
+        """Whether the API answered before we were asked to stop."""
+        until = time.monotonic() + deadline
+        while not self._answers():
+            if self.failure is not None:
+                raise self.failure
+            if time.monotonic() > until:
+                lines = last_lines(self._log("api"))
+                raise StartError(f"the API was not ready in {deadline:g} s; the end of {self._log('api')}:\n{lines}")
+            if asked.wait(_WATCH_SECONDS):
+                return False
+        return True
 
     def _prepare(self) -> None:
         # Root's workers give every sandboxed child a user of its own, and its database another: they pass through.
@@ -218,33 +219,38 @@ class Stack:
         self._lock.acquire()
         for name in ("logs", "secrets", "blobs"):
             private(self.home / name)
-        key = self.home / "secrets" / "cursor_key"
-        if not key.exists():
-            key.touch(mode=0o600)
-            key.write_text(secrets.token_hex(32))
+        if not self._cursor_key.exists():
+            self._cursor_key.touch(mode=0o600)
+            self._cursor_key.write_text(secrets.token_hex(32))
         if self.port == 0:
             self.port = _free_port(self.host)
 
     def _start_servers(self) -> None:
         if self._database == EMBEDDED_POSTGRES:
             self._keep("postgres", lambda: _started(self._postgres))
-        migration = self._program("migrate", umask=_PRIVATE_UMASK)
+        migration = None if self._is_current() else self._program("migrate", umask=_PRIVATE_UMASK)
         try:
-            self._keep("broker", lambda: _started(self._broker))
-            status = migration.wait(_MIGRATE_SECONDS)
+            if self._broker_url is None:
+                self._keep("broker", lambda: _started(self._broker))
+            status = 0 if migration is None else migration.wait(_MIGRATE_SECONDS)
         finally:
-            migration.kill()
+            if migration is not None:
+                migration.kill()
         if status != 0:
             reason = f"did not end in {_MIGRATE_SECONDS:g} s" if status is None else f"ended with status {status}"
-            raise StartError(f"`migrate` {reason}; the end of {migration.log}:\n{migration.last_lines()}")
+            log = self._log("migrate")
+            raise StartError(f"`migrate` {reason}; the end of {log}:\n{last_lines(log)}")
+
+    def _is_current(self) -> bool:
+        return self._database == SQLITE and is_current(self.home / "lamina.db")
 
     def _programs(self) -> dict[str, Callable[[], Process]]:
         def start_worker(placement: WorkerPlacement) -> Callable[[], Process]:
-            told = {
+            serves = {
                 VARIABLES["queues"]: ",".join(placement.queues),
                 VARIABLES["device"]: "cuda:0" if placement.env["CUDA_VISIBLE_DEVICES"] else "cpu",
             }
-            return lambda: self._program("worker", placement.name, added={**placement.env, **told})
+            return lambda: self._program("worker", placement.name, added={**placement.env, **serves})
 
         return {
             "api": lambda: self._program("api", umask=_PRIVATE_UMASK),
@@ -255,11 +261,11 @@ class Stack:
     def _program(
         self, role: str, name: str | None = None, *, added: Mapping[str, str] | None = None, umask: int | None = None
     ) -> Process:
-        environment = {**os.environ, **self.settings(), **(added or {})}
+        environment = {**others(os.environ), **self.settings(), **(added or {})}
         return launcher().start(self._commands(role), env=environment, log=self._log(name or role), umask=umask)
 
     def _keep(self, name: str, start: Callable[[], Process]) -> None:
-        self._kept[name] = Kept(name, start, self._backoff)
+        self._kept[name] = Kept(name, start, self._backoff, self._tell)
         self._kept[name].launch()
 
     def _watch(self) -> None:

@@ -8,7 +8,7 @@ from lamina.embedded.folder import InUseError, NotPrivateError
 from lamina.embedded.process import Process, StartError
 
 
-class GivenUpError(Exception):
+class GivenUpError(StartError):
     """A child ended too often, too soon; the text has its last lines."""
 
 
@@ -31,14 +31,17 @@ class Backoff:
 
 
 class Kept:
-    """One child of the supervisor: started, watched, started again."""
+    """One child of the supervisor: started, watched, started again; `tell` is told each time it ended."""
 
-    def __init__(self, name: str, start: Callable[[], Process], backoff: Backoff) -> None:
+    def __init__(
+        self, name: str, start: Callable[[], Process], backoff: Backoff, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.name = name
         self.process: Process | None = None
         self.restarts = 0
         self._start = start
         self._backoff = backoff
+        self._tell = tell
         self._quick_ends = 0
         self._due: float | None = None
 
@@ -53,9 +56,11 @@ class Kept:
                 self._relaunch()
         elif self.process is not None and (status := self.process.poll()) is not None:
             lived = time.monotonic() - self.process.started
-            ended = f"ended with signal {-status}" if status < 0 else f"ended with status {status}"
+            how = f"signal {-status}" if status < 0 else f"status {status}"
             self._note_end(
-                lived, f"{ended} after {lived:.1f} s; the end of {self.process.log}", self.process.last_lines()
+                lived,
+                f"ended with {how} after {lived:.1f} s",
+                f"the end of {self.process.log}:\n{self.process.last_lines()}",
             )
 
     def _relaunch(self) -> None:
@@ -66,11 +71,10 @@ class Kept:
         except (StartError, InUseError, NotPrivateError, OSError) as error:
             self._note_end(0.0, "could not be started again", str(error))
 
-    def _note_end(self, lived: float, how: str, last_lines: str) -> None:
+    def _note_end(self, lived: float, how: str, why: str) -> None:
         self._quick_ends = 1 if lived >= self._backoff.settled else self._quick_ends + 1
         delay = self._backoff.delay(self._quick_ends)
         if delay is None:
-            raise GivenUpError(
-                f"{self.name} {how}:\n{last_lines}\n{self.name} is given up: it ended {self._quick_ends} times in a row"
-            )
+            raise GivenUpError(f"{self.name} {how}, {self._quick_ends} times in a row, and is given up; {why}")
         self._due = time.monotonic() + delay
+        self._tell(f"{self.name} {how}; it starts again in {delay:g} s")

@@ -77,6 +77,15 @@ def running(process: psutil.Process) -> bool:
         return False
 
 
+def owners(processes: list[psutil.Process]) -> set[str]:
+    """The users of those that run."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.add(process.username())
+    return found
+
+
 def left(processes: list[psutil.Process], within: float = 5.0) -> list[psutil.Process]:
     """Those still running after `within` seconds, or as soon as there are none."""
     until(lambda: not any(map(running, processes)), within)
