@@ -185,6 +185,22 @@ def test_a_failed_migration_starts_nothing_more_and_leaves_nothing(home: Path, f
     assert diary(home) == [("migrate", "start")]
 
 
+def test_a_database_that_is_current_is_not_migrated(
+    home: Path, fake: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def current(database: Path) -> bool:
+        asked.append(database)
+        return True
+
+    monkeypatch.setattr("lamina.up.is_current", current)
+    with Stack(home, gpus=[], commands=fake):
+        assert until(lambda: len(diary(home)) == 3)
+    assert asked == [home / "lamina.db"]
+    assert starts(home, "migrate") == 0
+
+
 def test_an_api_that_is_not_ready_in_time_is_told_with_its_last_words(home: Path, fake: Commands) -> None:
     def deaf(role: str) -> Sequence[str]:
         return [*fake(role)[:-1], "worker"] if role == "api" else fake(role)

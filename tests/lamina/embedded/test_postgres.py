@@ -256,7 +256,8 @@ def test_a_second_copier_uses_what_the_first_made(folder: Path, monkeypatch: pyt
     installed = find_postgres()
     copy = readable_copy(installed, folder)
     made = copy.program("postgres").stat().st_ino
-    monkeypatch.setattr(os.path, "lexists", lambda _path: False)  # as one that looked before the first was done
+    # As one that looked before the first was done.
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
     assert readable_copy(installed, folder) == copy
     assert copy.program("postgres").stat().st_ino == made
     assert [path.name for path in folder.iterdir()] == [copy.root.name]

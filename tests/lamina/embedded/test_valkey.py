@@ -93,7 +93,10 @@ def test_a_data_folder_too_long_for_a_socket_works_and_leaves_nothing_elsewhere(
 def test_celery_reaches_it_by_the_url_of_start(tmp_path: Path) -> None:
     from kombu.connection import Connection
 
-    with EmbeddedValkey(tmp_path / "a folder with spaces") as server, Connection(server.celery_url) as connection:
+    with (
+        EmbeddedValkey(tmp_path / "a folder with spaces") as server,
+        Connection(server.celery_url) as connection,  # type: ignore[no-untyped-call]  # kombu has no types
+    ):
         queue = connection.SimpleQueue("doorbell")
         queue.put({"work": 1})
         message = queue.get(timeout=5)
