@@ -1,0 +1,119 @@
+"""Does the filter mean what its table says? Both machines' programs, run by a small BPF interpreter."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from workers.sandbox import seccomp, syscalls
+
+PID = 4321
+MACHINES = sorted(seccomp.AUDIT_ARCH)
+REFUSED = seccomp.ERRNO | errno.EPERM
+
+
+def verdict(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
+    """Classic BPF as Linux defines it, of the five instructions the filter uses."""
+    filled = [*arguments, *[0] * (6 - len(arguments))]
+    data = struct.pack("<IIQ6Q", number, seccomp.AUDIT_ARCH[machine] if arch is None else arch, 0, *filled)
+    rows, at, accumulator = seccomp.program(machine, PID), 0, 0
+    while True:
+        code, if_true, if_false, constant = rows[at]
+        at += 1
+        if code == seccomp.RETURN:
+            return constant
+        if code == seccomp.LOAD:
+            (accumulator,) = struct.unpack_from("<I", data, constant)
+            continue
+        holds = {
+            seccomp.JUMP_IF_EQUAL: accumulator == constant,
+            seccomp.JUMP_IF_GREATER: accumulator > constant,
+            seccomp.JUMP_IF_SET: bool(accumulator & constant),
+        }[code]
+        at += if_true if holds else if_false
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_denied_call_is_refused_whatever_its_arguments(machine: str) -> None:
+    for name, number in syscalls.numbers(syscalls.DENIED, machine).items():
+        for argument in (0, 1, PID, 2**64 - 1):
+            assert verdict(machine, number, *[argument] * 6) == REFUSED, name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_number_stands_for_two_calls(machine: str) -> None:
+    every = {**syscalls.DENIED, **syscalls.GUARDED}
+    assert len(every) == len(syscalls.DENIED) + len(syscalls.GUARDED)
+    numbers = list(syscalls.numbers(every, machine).values())
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) <= syscalls.NEWEST_KNOWN
+
+
+def test_what_a_job_lives_on_is_allowed_on_x86_64() -> None:
+    for number in (0, 1, 3, 9, 10, 11, 12, 13, 24, 35, 39, 60, 202, 231, 257, 262, 318, 332):
+        assert verdict("x86_64", number) == seccomp.ALLOW
+
+
+def test_what_a_job_lives_on_is_allowed_on_aarch64() -> None:
+    for number in (56, 57, 63, 64, 93, 94, 96, 98, 113, 134, 135, 172, 214, 215, 222, 226, 278):
+        assert verdict("aarch64", number) == seccomp.ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_signals_reach_only_the_child_itself(machine: str) -> None:
+    guarded = syscalls.numbers(syscalls.GUARDED, machine)
+    for name in ("kill", "tkill", "tgkill"):
+        assert verdict(machine, guarded[name], PID, 9) == seccomp.ALLOW
+        for other in (0, 1, PID + 1, 2**64 - 1, 2**64 - PID):
+            assert verdict(machine, guarded[name], other, 9) == REFUSED
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_only_threads_are_cloned(machine: str) -> None:
+    guarded = syscalls.numbers(syscalls.GUARDED, machine)
+    thread = 0x3D0F00
+    assert verdict(machine, guarded["clone"], thread) == seccomp.ALLOW
+    assert verdict(machine, guarded["clone"], 17) == REFUSED
+    assert verdict(machine, guarded["clone"], thread & ~seccomp.CLONE_THREAD) == REFUSED
+    assert verdict(machine, guarded["clone3"]) == seccomp.ERRNO | errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_calls_with_conditions_allow_the_harmless_half(machine: str) -> None:
+    guarded = syscalls.numbers(syscalls.GUARDED, machine)
+    assert verdict(machine, guarded["prlimit64"], 0) == seccomp.ALLOW
+    assert verdict(machine, guarded["prlimit64"], PID + 1) == REFUSED
+    assert verdict(machine, guarded["prctl"], 15) == seccomp.ALLOW
+    assert verdict(machine, guarded["prctl"], 1) == REFUSED
+    assert verdict(machine, guarded["fcntl"], 3, 1) == seccomp.ALLOW
+    assert verdict(machine, guarded["fcntl"], 3, 8) == REFUSED
+    assert verdict(machine, guarded["ioctl"], 3, 0x5401) == seccomp.ALLOW
+    assert verdict(machine, guarded["ioctl"], 3, 0x5412) == REFUSED
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_later_kernels_calls_do_not_exist(machine: str) -> None:
+    assert verdict(machine, syscalls.NEWEST_KNOWN + 1) == seccomp.ERRNO | errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_foreign_instruction_set_kills(machine: str) -> None:
+    i386, arm = 0x40000003, 0x40000028
+    for arch in (i386, arm, 0):
+        assert verdict(machine, 1, arch=arch) == seccomp.KILL_PROCESS
+    if machine == "x86_64":
+        assert verdict(machine, seccomp.X32_BIT | 39) == seccomp.KILL_PROCESS
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_program_is_one_the_kernel_takes(machine: str) -> None:
+    rows = seccomp.program(machine, PID)
+    assert len(rows) <= 4096
+    for at, (_, if_true, if_false, constant) in enumerate(rows):
+        assert 0 <= if_true <= 255
+        assert 0 <= if_false <= 255
+        assert at + 1 + max(if_true, if_false) <= len(rows)
+        assert 0 <= constant < 2**32
+    assert rows[-1][0] == seccomp.RETURN

@@ -1,0 +1,1 @@
+"""How does code that touches a customer's bytes run without reaching anything else? See docs/sandbox.md."""

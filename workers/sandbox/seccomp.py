@@ -1,0 +1,123 @@
+"""Which kernel calls may the child still make? A seccomp filter, written as classic BPF, for all its threads.
+
+Denied calls answer EPERM, so that a library that merely asks can go on; a call of a foreign instruction set kills.
+Source: https://docs.kernel.org/userspace-api/seccomp_filter.html; struct seccomp_data {nr, arch, ip, args[6]}.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+
+from . import kernel, syscalls
+
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+SECCOMP = {"x86_64": 317, "aarch64": 277}
+X32_BIT = 0x40000000
+SET_MODE_FILTER, TSYNC = 1, 1
+ALLOW, KILL_PROCESS, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+
+LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16
+
+CLONE_THREAD = 0x00010000
+# F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: the kernel would send a signal of choice to a pid of choice.
+FCNTL_DENIED = (8, 10, 15, 1024, 1026)
+# FIOSETOWN, SIOCSPGRP, FIOASYNC (the same by ioctl), TIOCSTI, TIOCLINUX (typing into a terminal).
+IOCTL_DENIED = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C)
+# PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_SECCOMP, PR_CAPBSET_READ, PR_GET_NO_NEW_PRIVS,
+# PR_SET_VMA (names of mappings). Above all not PR_SET_PDEATHSIG: the child must die with the zygote.
+PRCTL_ALLOWED = (2, 3, 15, 16, 21, 23, 39, 0x53564D41)
+
+Instruction = tuple[int, int, int, int]
+"""(code, jump if true, jump if false, constant)"""
+
+
+def _low_word(argument: int) -> Instruction:
+    """The low 32 bits of an argument, little endian; the kernel reads no more of the int arguments compared here."""
+    return (LOAD, 0, 0, ARGUMENTS_AT + 8 * argument)
+
+
+def _refuse(code: int = errno.EPERM) -> Instruction:
+    return (RETURN, 0, 0, ERRNO | code)
+
+
+_PERMIT: Instruction = (RETURN, 0, 0, ALLOW)
+
+
+def _only(argument: int, values: tuple[int, ...]) -> list[Instruction]:
+    """Allow the call where the argument is one of these."""
+    rows: list[Instruction] = [_low_word(argument)]
+    for value in values:
+        rows += [(JUMP_IF_EQUAL, 0, 1, value), _PERMIT]
+    return [*rows, _refuse()]
+
+
+def _except(argument: int, values: tuple[int, ...]) -> list[Instruction]:
+    """Refuse the call where the argument is one of these."""
+    rows: list[Instruction] = [_low_word(argument)]
+    for value in values:
+        rows += [(JUMP_IF_EQUAL, 0, 1, value), _refuse()]
+    return [*rows, _PERMIT]
+
+
+def _conditions(pid: int) -> dict[str, list[Instruction]]:
+    return {
+        "kill": _only(0, (pid,)),
+        "tkill": _only(0, (pid,)),
+        "tgkill": _only(0, (pid,)),
+        "prlimit64": _only(0, (0, pid)),
+        "sched_setaffinity": _only(0, (0, pid)),
+        # A thread of this process, nothing else: the child stays one process, so one kill ends it all.
+        "clone": [_low_word(0), (JUMP_IF_SET, 0, 1, CLONE_THREAD), _PERMIT, _refuse()],
+        # Its flags lie in memory, out of the filter's sight; on ENOSYS the C library uses clone.
+        "clone3": [_refuse(errno.ENOSYS)],
+        "prctl": _only(0, PRCTL_ALLOWED),
+        "fcntl": _except(1, FCNTL_DENIED),
+        "ioctl": _except(1, IOCTL_DENIED),
+    }
+
+
+def program(machine: str, pid: int) -> list[Instruction]:
+    """The filter of a child with this pid on `x86_64` or `aarch64`; its first match decides, and else it allows."""
+    rows: list[Instruction] = [
+        (LOAD, 0, 0, ARCH_AT),
+        (JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[machine]),
+        (RETURN, 0, 0, KILL_PROCESS),
+        (LOAD, 0, 0, NUMBER_AT),
+    ]
+    if machine == "x86_64":
+        rows += [(JUMP_IF_SET, 0, 1, X32_BIT), (RETURN, 0, 0, KILL_PROCESS)]
+    rows += [(JUMP_IF_GREATER, 0, 1, syscalls.NEWEST_KNOWN), _refuse(errno.ENOSYS)]
+    for number in syscalls.numbers(syscalls.DENIED, machine).values():
+        rows += [(JUMP_IF_EQUAL, 0, 1, number), _refuse()]
+    conditions = _conditions(pid)
+    for name, number in syscalls.numbers(syscalls.GUARDED, machine).items():
+        rows += [(JUMP_IF_EQUAL, 0, len(conditions[name]), number), *conditions[name]]
+    return [*rows, _PERMIT]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("rows", ctypes.c_void_p))
+
+
+def install() -> bool:
+    """Filter every thread of this process from now on, for good. False where the kernel or machine cannot.
+
+    Needs no_new_privs. Machines other than x86-64 and aarch64 have no table here, so they get no filter.
+    """
+    machine = platform.machine()
+    if not kernel.LINUX or machine not in AUDIT_ARCH or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    packed = b"".join(struct.pack("HBBI", *row) for row in program(machine, os.getpid()))
+    rows = ctypes.create_string_buffer(packed, len(packed))
+    filter_ = _Program(len(packed) // 8, ctypes.addressof(rows))
+    passed = ctypes.create_string_buffer(bytes(filter_), ctypes.sizeof(filter_))
+    try:
+        # Above zero it is the id of a thread that could not be filtered, and then none was.
+        return kernel.syscall(SECCOMP[machine], SET_MODE_FILTER, TSYNC, passed) == 0
+    except OSError:
+        return False
