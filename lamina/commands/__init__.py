@@ -1,0 +1,1 @@
+"""Which commands does `lamina` have? One file per subject; each imports what it needs only when it runs."""

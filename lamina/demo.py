@@ -1,0 +1,181 @@
+"""What does Lamina do? The whole way once, small: train, export, register, audit, history, report, and stop.
+
+Everything runs as it would for a customer: files over HTTP, sandboxed children, results read back through the API.
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lamina.client import Client
+from lamina.commands.audits import failures, follow, show_points
+from lamina.commands.serving import first_key
+from lamina.commands.shown import progress, say, show_table
+from lamina.commands.subjects import upload
+from lamina.demo_networks import NotLearned, Task, Trained, digits, save_examples, train, tumours
+from lamina.embedded.folder import InUseError, Lock, NotPrivateError
+from lamina.embedded.process import StartError
+from lamina.export import export
+from lamina.failure import Failure, NotMet, Usage
+from lamina.operator import opened, trust
+from lamina.up import Stack
+from service.contracts.api import AuditView, MeasurementView, ModelView
+
+MARK = "made-by-lamina-demo"
+TENANT, PRINCIPAL = "demo", "demo"
+KIND = "layer_conductance"
+VERIFIED_LAYERS = 2
+DEADLINE_SECONDS = 150.0
+TRUST = """NOTE  The demo's principal is TRUSTED: its models are loaded without the checks that a stranger's would need.
+      Do this only for whom you would let run programs here (lamina principal trust)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A trained version and its file."""
+
+    trained: Trained
+    file: Path
+
+
+def run(home: Path) -> None:
+    """Run the demo in `home`, which is made afresh, and leave reports there and no process.
+
+    Raises `NotMet` when an accuracy or an audit falls short, and `Failure` when the service cannot run here.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(1)
+    _fresh(home)
+    say(TRUST)
+    try:
+        with Stack(home, gpus=()) as stack:
+            say(f"service  {stack.url}  (docs at {stack.url}/docs, files in {home})")
+            exported = [version for task in (digits(), tumours()) for version in _make(task, home / "files")]
+            address = first_key(stack, tenant=TENANT, principal=PRINCIPAL)
+            with opened(stack.settings()["LAMINA_DATABASE_URL"]) as database:
+                trust(database, tenant=TENANT, principal=PRINCIPAL)
+            with Client(address.url, address.key) as client:
+                reports = _audit(client, exported, home)
+    except (InUseError, NotPrivateError, StartError) as error:
+        raise Failure(str(error)) from error
+    except NotLearned as error:
+        raise NotMet(str(error)) from error
+    if stack.pids():
+        raise Failure(f"these processes were not stopped: {stack.pids()}")
+    say(f"everything is stopped; it took {time.monotonic() - began:.0f} s. Open:")
+    for report in reports:
+        say(f"  {report}")
+
+
+def _fresh(home: Path) -> None:
+    """Empty the demo's folder; a folder that is not the demo's is left alone."""
+    if home.exists():
+        if any(home.iterdir()) and not (home / MARK).exists():
+            raise Usage(f"{home} holds something that is not the demo's: choose another --home")
+        try:
+            with Lock(home / "up.lock"):
+                pass
+        except InUseError as error:
+            raise Failure(f"a demo runs already: {error}") from error
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / MARK).touch()
+    (home / "files").mkdir()
+
+
+def _make(task: Task, folder: Path) -> list[Exported]:
+    """Train and export both versions, and write the test examples."""
+    with progress() as bars:
+        bar = bars.add_task(f"train {task.name}", total=task.epochs + 1)
+        versions = train(task, lambda _done, _total: bars.advance(bar))
+    save_examples(task, folder / f"{task.name}-test.npz")
+    exported = []
+    for trained in versions:
+        file = folder / f"{task.name}-{trained.version}.pt2"
+        export(trained.network, task.preprocessed(task.test_inputs[:2]), file)
+        exported.append(Exported(trained=trained, file=file))
+        say(f"trained  {task.name}@{trained.version}: {trained.epochs} epochs, test accuracy {trained.accuracy:.1%}")
+    return exported
+
+
+def _audit(client: Client, exported: Sequence[Exported], home: Path) -> list[Path]:
+    """Register, audit and read back; returns the reports."""
+    submitted: list[AuditView] = []
+    before: dict[str, ModelView] = {}
+    tasks = {version.trained.task.name: version.trained.task for version in exported}
+    datasets = {
+        name: client.register_dataset(
+            name=f"{name}-test",
+            blob=upload(client, home / "files" / f"{name}-test.npz").digest,
+            facts=task.dataset_facts(),
+        )
+        for name, task in tasks.items()
+    }
+    for version in exported:
+        trained, name = version.trained, version.trained.task.name
+        blob = upload(client, version.file)
+        previous = before.get(name)
+        before[name] = client.register_model(
+            name=name,
+            version=trained.version,
+            blob=blob.digest,
+            facts=trained.task.model_facts(trained.accuracy),
+            follows=None if previous is None else previous.id,
+        )
+        submitted.append(
+            client.submit_audit(
+                title=f"{name}@{trained.version}",
+                model=before[name].id,
+                inputs={"evaluation": datasets[name].id},
+                analyses={KIND: {"verify": VERIFIED_LAYERS}},
+            )
+        )
+    ended = follow(client, submitted, DEADLINE_SECONDS)
+    wrong = [f"{view.title}: {line}" for view in ended for line in failures(view)]
+    if wrong:
+        raise NotMet("\n".join(wrong))
+    for view in ended:
+        _show_layers(view, list(client.measurements(audit=view.id)))
+    for name in tasks:
+        _show_history(client, name)
+    return [_report(client, view, home) for view in ended]
+
+
+def _show_layers(view: AuditView, points: Sequence[MeasurementView]) -> None:
+    """The layers of one audit, in the order the network calls them."""
+    totals = [point for point in points if point.metric == "layer_absolute_total" and point.class_name is None]
+    error = {point.layer: point.value for point in points if point.metric == "completeness_error"}
+    if not totals:
+        raise NotMet(f"{view.title}: the audit succeeded, and measured no layer")
+    largest = max(point.value for point in totals)
+    rows = (
+        (
+            point.layer,
+            f"{point.value:.4g}",
+            None if point.low is None or point.high is None else f"{point.low:.4g} to {point.high:.4g}",
+            f"{point.value / largest:.0%}" if largest > 0 else None,
+            f"{error[point.layer]:.1e}" if point.layer in error else None,
+        )
+        for point in totals
+    )
+    heads = ("layer", ">absolute conductance", ">95 % interval", ">of the largest", ">completeness error")
+    show_table(heads, rows, title=f"{view.title}: what each layer carries ({totals[0].unit}, n = {totals[0].n})")
+
+
+def _show_history(client: Client, name: str) -> None:
+    """One line of history across the versions: the first layer's absolute conductance."""
+    points = list(client.measurements(model_name=name, metric="layer_absolute_total", order="asc"))
+    line = [point for point in points if point.series_key == points[0].series_key]
+    if len(line) < 2:
+        raise NotMet(f"the history of {name} has {len(line)} points on its line, and should have one for each version")
+    show_points(line)
+
+
+def _report(client: Client, view: AuditView, home: Path) -> Path:
+    target = home / f"report-{view.model_name}-{view.model_version}.html"
+    target.write_bytes(client.report(view.id, deadline=DEADLINE_SECONDS))
+    return target
