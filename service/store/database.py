@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker, with_loader_criteria
 
@@ -31,6 +31,13 @@ def _only_this_tenant(state: ORMExecuteState) -> None:
         state.statement = state.statement.options(
             with_loader_criteria(Owned, lambda table: table.tenant == tenant, include_aliases=True)
         )
+
+
+@event.listens_for(TenantSession, "after_begin")
+def _tell_postgres(session: Session, _transaction: Any, connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        tenant = str(session.info["tenant"])
+        connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": tenant})
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -70,7 +77,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = open_engine(url)
-        self._reads = self.engine.execution_options(writes=False)
+        # On SQLite these transactions do not queue with the writers.
+        self.reads = self.engine.execution_options(writes=False)
         self._tenant_sessions = sessionmaker(self.engine, class_=TenantSession, expire_on_commit=False)
 
     @property
@@ -81,10 +89,8 @@ class Database:
     @contextmanager
     def session(self, tenant: UUID, *, writes: bool = True) -> Iterator[TenantSession]:
         """One transaction that sees `tenant`'s rows only; committed at the end, rolled back on an exception."""
-        bind = self.engine if writes else self._reads
+        bind = self.engine if writes else self.reads
         with self._tenant_sessions(bind=bind, info={"tenant": tenant}) as session, session.begin():
-            if self.is_postgres:
-                session.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant)})
             yield session
 
     def close(self) -> None:

@@ -178,6 +178,13 @@ class Analysis(Owned, Base):
     __table_args__ = (
         UniqueConstraint("audit_id", "position"),
         Index("ix_analysis_tenant_created", "tenant", "created_at", "id"),
+        Index(
+            "ix_analysis_open",
+            "tenant",
+            "audit_id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -257,13 +264,7 @@ class Work(Owned, Base):
     __table_args__ = (
         CheckConstraint(_one_of("state", WorkState), name="state"),
         CheckConstraint(_one_of("type", WorkType), name="type"),
-        Index(
-            "ix_work_open",
-            "state",
-            "lease_until",
-            sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
-            postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
-        ),
+        Index("ix_work_state_lease", "state", "lease_until"),
         Index("ix_work_tenant_state", "tenant", "state"),
         Index("ix_work_group", "group_key", "state"),
     )
@@ -281,6 +282,7 @@ class Work(Owned, Base):
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
     progress: Mapped[float] = mapped_column(Float, default=0.0)
     stage: Mapped[str] = mapped_column(String(128), default="")
     reason: Mapped[dict[str, Any] | None]

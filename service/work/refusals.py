@@ -1,0 +1,17 @@
+"""How does asking for work fail? With every fault at once, each at its place in the request."""
+
+from collections.abc import Sequence
+
+from service.contracts.problem import Fault
+
+
+class Invalid(ValueError):
+    """A request that cannot be done as it stands; `faults` says where and why, as JSON Pointers into its body."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+class Conflict(RuntimeError):
+    """What was asked for contradicts what is there, such as a name and version that are taken."""

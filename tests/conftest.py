@@ -1,0 +1,115 @@
+"""What does every test start from? A database of its own, on SQLite and on PostgreSQL, and a still clock."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from service.clock import FixedClock
+from service.store.base import new_id
+from service.store.database import Database
+from service.store.migrate import upgrade
+from service.store.system import system_session
+from service.store.tables import Principal, Tenant
+from tests.servers import Servers
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MakeTenant = Callable[[str], UUID]
+MakePrincipal = Callable[[UUID, str], UUID]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The servers of this run; each starts when it is first asked for."""
+    with Servers() as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table and no row, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.stack)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a migrated database that only this test uses."""
+    if request.param == "sqlite":
+        path = request.getfixturevalue("tmp_path") / "lamina.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite:///{path}"
+    else:
+        shared: Servers = request.getfixturevalue("servers")
+        url = shared.fresh_database(upgrade)
+        yield url
+        shared.drop(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.stack)])
+def empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database without tables that only this test uses."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('tmp_path') / 'empty.db'}"
+    else:
+        shared: Servers = request.getfixturevalue("servers")
+        url = shared.fresh_database()
+        yield url
+        shared.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database that only this test uses."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that moves only when told to."""
+    return FixedClock(START)
+
+
+@pytest.fixture
+def make_tenant(database: Database, clock: FixedClock) -> MakeTenant:
+    """Makes a tenant of a name."""
+
+    def make(name: str) -> UUID:
+        row = Tenant(id=new_id(), name=name, stored_bytes=0, created_at=clock.now())
+        with system_session(database) as session:
+            session.add(row)
+        return row.id
+
+    return make
+
+
+@pytest.fixture
+def make_principal(database: Database, clock: FixedClock) -> MakePrincipal:
+    """Makes a principal of a tenant."""
+
+    def make(tenant: UUID, name: str) -> UUID:
+        key = new_id()
+        row = Principal(id=key, tenant=tenant, created_by=key, created_at=clock.now(), kind="person", name=name)
+        with system_session(database) as session:
+            session.add(row)
+        return row.id
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: MakeTenant) -> UUID:
+    """A tenant."""
+    return make_tenant("acme")
+
+
+@pytest.fixture
+def principal(make_principal: MakePrincipal, tenant: UUID) -> UUID:
+    """A person of that tenant."""
+    return make_principal(tenant, "ada")

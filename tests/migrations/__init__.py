@@ -1,0 +1,1 @@
+"""Do tables change without losing a row?"""

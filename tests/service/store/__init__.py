@@ -1,0 +1,1 @@
+"""What does the store keep, and for whose eyes?"""

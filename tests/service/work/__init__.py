@@ -1,0 +1,1 @@
+"""Does work always end, once?"""
