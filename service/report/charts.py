@@ -131,17 +131,18 @@ def _lines(figure: Lines) -> Spec:
     rows = [_line_row(point, floor, names) for point in drawn]
     x = _axis("x", figure.x_title, log=x_log, values=[point.x for point in drawn])
     y = _axis("y", figure.y_title, log=y_log, values=[point.y for point in drawn])
-    colour = {"value": POSITIVE} if len(names) == 1 else by_series(shown, "series")
-    told: Spec = {"color": colour}
+    rules = len(rows) <= INTERVALS_AS_RULES
+    told: Spec = {"color": {"value": POSITIVE}}
     dashed: Spec = {}
     shaped: Spec = {}
     if len(names) > 1:
+        legend = {"symbolStrokeWidth": 0 if rules else 1.8}  # a dash around a point in the legend is no shape
+        told = {"color": {**by_series(shown, "series"), "legend": legend}}
         domain = {"field": "series", "type": "nominal", "sort": None}
         dashes = {"domain": shown, "range": cycled(DASHES, len(names))}
         dashed = {"strokeDash": {**domain, "scale": dashes}}
         shaped = {"shape": {**domain, "scale": {"domain": shown, "range": cycled(SHAPES, len(names))}}}
     spread: Spec = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, **told}
-    rules = len(rows) <= INTERVALS_AS_RULES
     uncertain = [row for row in rows if row["low"] is not None]
     layers: list[Spec] = []
     if uncertain and not rules:

@@ -48,7 +48,7 @@ def draw(specs: Sequence[dict[str, Any]], deadline_seconds: float, *, command: S
             answer, complaint = process.communicate(request, timeout=deadline_seconds)
         except subprocess.TimeoutExpired:
             raise DrawingFailed(
-                f"{len(specs)} figures were not drawn within {deadline_seconds:g} s; the drawing process was ended"
+                f"the figures ({len(specs)}) were not drawn within {deadline_seconds:g} s; their process was ended"
             ) from None
         finally:
             _end(process)

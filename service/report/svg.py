@@ -70,7 +70,7 @@ def _rewritten(element: ET.Element, prefix: str) -> ET.Element | None:
     made = ET.Element(tag, attributes)
     if tag in {"text", "tspan"}:
         made.text, made.tail = element.text, element.tail
-    made.extend(child for child in (_rewritten(child, prefix) for child in element) if child is not None)
+    made.extend([child for child in (_rewritten(child, prefix) for child in element) if child is not None])
     return made
 
 

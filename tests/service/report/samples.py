@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from pydantic import JsonValue
 
@@ -46,6 +47,7 @@ KINDS = {
 }
 
 
+@cache
 def png(width: int = 320, height: int = 160) -> bytes:
     """A small picture: a blob on a light ground."""
     rows = b""
