@@ -26,8 +26,8 @@ class Line(Protocol):
     def say(self, message: dict[str, Any]) -> None:
         """Send one message."""
 
-    def cancelled(self) -> Any:
-        """Whether to stop: a bool for the whole job, or the ids of the members to stop."""
+    def cancelled(self) -> bool:
+        """Whether the whole job is to stop."""
 
 
 def reason_of(error: Exception) -> Reason:

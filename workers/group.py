@@ -234,8 +234,8 @@ class _Group:
         return report
 
     def _cancelled(self, member: Member) -> bool:
-        answer = self.line.cancelled()
-        return answer if isinstance(answer, bool) else member.id in answer
+        """Whether all of the job is to stop, or this member: the worker leaves a file of its name in `cancel`."""
+        return self.line.cancelled() or (self.scratch / "cancel" / member.id).exists()
 
     def _failed(self, member: Member, error: Exception) -> None:
         reason = reason_of(error)

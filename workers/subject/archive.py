@@ -88,6 +88,8 @@ def opened(path: Path, caps: Caps, what: str) -> Iterator[Archive]:
         raise _corrupt(what, str(error)) from error
     with file:
         infos = file.infolist()
+        if infos and min(info.header_offset for info in infos) != 0:
+            raise _corrupt(what, "it begins with something else")
         _sound_names([info.filename for info in infos])
         for info in infos:
             _sound_member(info, caps)
@@ -118,7 +120,8 @@ def bounded_directory(path: Path, caps: Caps, what: str) -> None:
         file.seek(max(0, size - 22 - 0xFFFF))
         tail = file.read()
         at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or len(tail) - at < 22:
+        # the record must be the last thing there: a cut-off archive may end in a whole archive that it contained
+        if at < 0 or len(tail) - at < 22 or at + 22 + struct.unpack("<H", tail[at + 20 : at + 22])[0] != len(tail):
             raise _corrupt(what, "the directory at its end is missing")
         directory: int = struct.unpack("<I", tail[at + 12 : at + 16])[0]
         if directory == 0xFFFFFFFF:
