@@ -21,7 +21,7 @@ def document() -> dict[str, JsonValue]:
 
 def text() -> str:
     """The catalogue as it is checked in."""
-    return json.dumps(document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
 def table() -> str:

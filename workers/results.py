@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from service.contracts.api import KindView
 from service.contracts.job import RESULT, ArtifactFile, Failed, Inspected, Member, Refused, StagedModel, Succeeded
 from service.contracts.section import Picture
 from workers.sandbox.scratch import UnsafeScratch, open_result, read_result
@@ -60,7 +61,7 @@ def _read(scratch: Path, name: str, most: int) -> bytes:
 
 
 def check_success(
-    result: Succeeded, member: Member, model: StagedModel, inputs: Mapping[str, str], kind: Mapping[str, Any]
+    result: Succeeded, member: Member, model: StagedModel, inputs: Mapping[str, str], kind: KindView
 ) -> None:
     """Refuse a result that speaks of anything but its own analysis.
 
@@ -79,12 +80,12 @@ def check_success(
     for what, (found, wanted) in expected.items():
         if found != wanted:
             raise ResultRefused(f"the {what} is {found!r}, not {wanted!r}")
-    fault = next(Draft202012Validator(kind["outcome"]).iter_errors(result.outcome), None)
+    fault = next(Draft202012Validator(kind.outcome).iter_errors(result.outcome), None)
     if fault is not None:
         raise ResultRefused(f"outcome at {fault.json_path}: {fault.message[:200]}")
     layers = {layer.name for layer in model.manifest.layers}
     for point in result.measurements:
-        if point.metric not in kind["metrics"]:
+        if point.metric not in kind.metrics:
             raise ResultRefused(f"{member.kind} does not measure {point.metric!r}")
         if point.layer is not None and point.layer.partition("@")[0] not in layers:
             raise ResultRefused(f"a measurement speaks of layer {point.layer!r}, which the model does not have")

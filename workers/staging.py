@@ -117,7 +117,7 @@ def _needed(digest: str | None) -> str:
 
 
 class Scratch:
-    """One child's folder: made before it, removed after it; what the child may have changed is reached by descriptor."""
+    """One child's folder, made before it and removed after it; what the child may change is reached by descriptor."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

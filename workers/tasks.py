@@ -100,30 +100,25 @@ class Desk:
             self.zygote.start()
         except SandboxUnavailable:
             log.exception("no zygote; each claim will try again")
-        known = False
+        started = self.clock.now()
         while True:
             try:
-                known = self._tell(known)
+                with system_session(self.database) as session:
+                    registry.seen(
+                        session,
+                        worker_id=self.name,
+                        queues=self.settings.queues.split(","),
+                        device=self.settings.device,
+                        sandbox_level=self.zygote.level.value,
+                        kinds=self.catalog.versions(),
+                        lamina_version=version("lamina"),
+                        started_at=started,
+                        now=self.clock.now(),
+                    )
             except Exception:
                 log.exception("the registry could not be told; trying again in %s s", SEEN_SECONDS)
             if self._closing.wait(SEEN_SECONDS):
                 return
-
-    def _tell(self, known: bool) -> bool:
-        with system_session(self.database) as session:
-            if known and registry.seen(session, self.name, now=self.clock.now()):
-                return True
-            registry.register(
-                session,
-                id=self.name,
-                queues=self.settings.queues.split(","),
-                device=self.settings.device,
-                sandbox_level=self.zygote.level.value,
-                kinds=self.catalog.versions(),
-                lamina_version=version("lamina"),
-                now=self.clock.now(),
-            )
-            return True
 
 
 class Errand:
