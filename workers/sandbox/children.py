@@ -53,8 +53,8 @@ class Child:
     def messages(self, timeout: float) -> Iterator[dict[str, Any]]:
         """Each message as it arrives, until the child has ended or `timeout` seconds have passed.
 
-        The first is {"type": "entered", "level", "abi", "uid", "missing"}. Raises ChildMisbehaved, after killing
-        the child, for anything that is no message.
+        The first is {"type": "entered", "level", "abi", "uid", "missing", "resident_bytes"}. Raises ChildMisbehaved,
+        after killing the child, for anything that is no message.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -93,7 +93,8 @@ class Child:
         """End it and everything it started, now; returns once nothing of it is left."""
         deadline = time.monotonic() + OVERDUE_SECONDS
         self._speaking = False
-        self._zygote.kill(self.pid)
+        if self.poll() is None:  # an ended child's pid may be another's by now
+            self._zygote.kill(self.pid)
         while self.poll() is None:
             if time.monotonic() > deadline:
                 self._zygote.abandon(self._zygote_pid)
@@ -142,7 +143,9 @@ class Child:
 
     def _finish(self, report: bytes, *, overdue: bool) -> None:
         if report:
-            self._ended = classify(Ending(**json.loads(report)), self._limits, self._lines.ended)
+            start = (self._lines.entered or {}).get("resident_bytes", 0)
+            ending = Ending(**json.loads(report))
+            self._ended = classify(ending, self._limits, said=self._lines.ended, start_rss_bytes=start)
         else:
             self._ended = of_a_lost_zygote(self._limits, overdue=overdue)
         self._speaking = False

@@ -37,6 +37,7 @@ def environment() -> dict[str, str]:
 
     One thread per numeric library, or a second one would exist when the zygote forks.
     """
+    folders = [Path(entry).absolute() for entry in sys.path]
     libraries = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
     return {
         "PATH": os.defpath,
@@ -45,14 +46,14 @@ def environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry) and os.path.isdir(entry)),
+        "PYTHONPATH": os.pathsep.join(str(folder) for folder in folders if folder.is_dir()),
         **{f"{library}_NUM_THREADS": "1" for library in libraries},
         **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
     }
 
 
 class Zygote:
-    """One per worker process, started in that process (not before a fork). Its methods may be called from any thread."""
+    """One per worker process, started in that process (not before a fork). Any thread may call its methods."""
 
     def __init__(
         self,
@@ -80,12 +81,13 @@ class Zygote:
     def start(self) -> None:
         """Start the zygote and wait until everything is imported. SandboxUnavailable where it fails or takes 120 s.
 
-        The kernel kills a process with the thread that started it, so a thread that lasts as long as the zygote does so.
+        The kernel kills a process with the thread that started it, so a thread of its own, which lasts as long as the
+        zygote, starts it; the caller's thread may end.
         """
         with self._lock:
             self._stop()
             self._owner = os.getpid()
-            self._output = open(self._log, "ab") if self._log else tempfile.TemporaryFile()  # noqa: SIM115 - closed in _stop
+            self._output = self._log.open("a+b") if self._log else tempfile.TemporaryFile()  # noqa: SIM115 - _stop does
             self._control, theirs = socket.socketpair()
             with theirs:
                 self._launch(theirs.fileno())
@@ -217,12 +219,9 @@ class Zygote:
     def _log_tail(self) -> str:
         if self._output is None:
             return ""
-        with (
-            open(f"/proc/self/fd/{self._output.fileno()}", "rb") if self._log is None else open(self._log, "rb") as log
-        ):
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(0, size - LOG_TAIL_BYTES))
-            return log.read().decode(errors="replace")
+        self._output.flush()
+        size = os.fstat(self._output.fileno()).st_size
+        return os.pread(self._output.fileno(), LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES)).decode(errors="replace")
 
     def _stop(self) -> None:
         if self._control is not None:

@@ -1,4 +1,4 @@
-"""Why did a child end? One pure decision from what the kernel and the zygote saw; what the child says is only quoted."""
+"""Why did a child end? A pure decision from what the kernel and the zygote saw; the child is only quoted."""
 
 from __future__ import annotations
 
@@ -33,14 +33,13 @@ class Ending:
     cause: Reason | None
     """Why the zygote killed it: memory, wall-time, killed (asked to); None where it did not."""
     peak_rss_bytes: int
-    start_rss_bytes: int
     cpu_seconds: float
     left_behind: int = 0
     """Processes of it that had to be killed after it ended."""
 
 
-def classify(ending: Ending, limits: Limits, said: str) -> Exit:
-    """The one Exit of a child; `said` is the detail the child gave, untrusted."""
+def classify(ending: Ending, limits: Limits, *, said: str, start_rss_bytes: int) -> Exit:
+    """The one Exit of a child; `said` is the detail the child gave, untrusted; its start it said when it entered."""
     reason, detail = _reason(ending, limits)
     if ending.left_behind:
         detail = f"{detail}; {ending.left_behind} process(es) it left were killed".removeprefix("; ")
@@ -49,8 +48,9 @@ def classify(ending: Ending, limits: Limits, said: str) -> Exit:
         signal=ending.signal,
         reason=reason,
         detail=": ".join(part for part in (detail, said) if part),
-        peak_rss_bytes=ending.peak_rss_bytes,
-        start_rss_bytes=ending.start_rss_bytes,
+        # The kernel counts pages in batches, so a short job may seem to have shrunk by a few.
+        peak_rss_bytes=max(ending.peak_rss_bytes, start_rss_bytes),
+        start_rss_bytes=start_rss_bytes,
         cpu_seconds=ending.cpu_seconds,
     )
 

@@ -67,7 +67,7 @@ def enter(terms: Terms, readable: list[Handle], scratch: int | None) -> Entered:
         missing.append(f"Landlock ABI {abi} holds for one thread, and the device's threads were there before it")
     if terms.limits.memory_bytes is not None and not terms.on_gpu:
         _limit_address_space(terms.limits.memory_bytes, terms.threads)
-    filtered = seccomp.install()
+    filtered = seccomp.install(device=terms.on_gpu)
     if not filtered:
         missing.append("no seccomp: network, programs and signals are open")
     return Entered(_level(abi, filtered, missing), abi, os.getuid(), tuple(missing))

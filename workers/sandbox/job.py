@@ -12,7 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,23 +66,19 @@ def _enter_and_run(start: Start, line: Line) -> int:
         if start.initialise_device is not None and start.terms.on_gpu:
             start.initialise_device(start.spec.device)
         entered = enter(start.terms, start.readable, start.scratch)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the entry must not run
         return _end(line, NOT_ENTERED, error)
-    line.send(
-        {
-            "type": "entered",
-            "level": entered.level,
-            "abi": entered.abi,
-            "uid": entered.uid,
-            "missing": list(entered.missing),
-        }
-    )
+    message = asdict(entered) | {"type": "entered", "resident_bytes": kernel.resident_bytes()[0]}
+    line.send(message)
     if not entered.level.reaches(start.spec.minimum_level):
         return _end(line, NOT_ENTERED, PermissionError(_shortfall(entered, start.spec)))
     try:
         start.entry(WORKING_FOLDER if WORKING_FOLDER.exists() else start.spec.scratch, line)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - foreign code, SystemExit included
         return _end(line, _exit_code(error), error)
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
     return COMPLETED
 
 
@@ -137,7 +133,7 @@ def _leave_the_zygote(start: Start) -> None:
 
 def _close_all_but(kept: set[int]) -> None:
     try:
-        opened = [int(name) for name in os.listdir("/proc/self/fd")]
+        opened = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
     except OSError:
         opened = list(range(os.sysconf("SC_OPEN_MAX")))
     for fd in opened:

@@ -76,12 +76,20 @@ def resident_bytes(pid: int | str = "self") -> tuple[int, int]:
 
     The second counts what the process itself filled: pages of mapped libraries, which the kernel may drop, are not in.
     """
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0, 0
-    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmRSS", "Rss"))}
+    sizes = _sizes(Path(f"/proc/{pid}/status"))
+    if not sizes:
+        # Its first thread may have ended, to hide the memory that the others still fill.
+        for thread in Path(f"/proc/{pid}/task").glob("*/status"):
+            sizes = sizes or _sizes(thread)
     return sizes.get("VmRSS", 0), sizes.get("RssAnon", 0) + sizes.get("RssShmem", 0)
+
+
+def _sizes(status: Path) -> dict[str, int]:
+    try:
+        lines = status.read_text().splitlines()
+    except OSError:
+        return {}
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmRSS", "Rss"))}
 
 
 def tasks_of_this_user() -> int:

@@ -26,8 +26,14 @@ NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16
 CLONE_THREAD = 0x00010000
 # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: the kernel would send a signal of choice to a pid of choice.
 FCNTL_DENIED = (8, 10, 15, 1024, 1026)
-# FIOSETOWN, SIOCSPGRP, FIOASYNC (the same by ioctl), TIOCSTI, TIOCLINUX (typing into a terminal).
-IOCTL_DENIED = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C)
+# TCGETS (isatty), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, FICLONE (copying a file).
+IOCTL_ALLOWED = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x40049409)
+# A device driver speaks ioctl, so with one only these go: FIOSETOWN, SIOCSPGRP, FIOASYNC (signals to others), TIOCSTI,
+# TIOCLINUX (typing into a terminal), FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY and
+# FS_IOC_SET_ENCRYPTION_POLICY (what chattr and friends do, even to files opened for reading).
+IOCTL_DENIED = (
+    0x8901, 0x8902, 0x5452, 0x5412, 0x541C, 0x40086602, 0x40087602, 0x401C5820, 0x40806685, 0x800C6613,
+)  # fmt: skip
 # PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_SECCOMP, PR_CAPBSET_READ, PR_GET_NO_NEW_PRIVS,
 # PR_SET_VMA (names of mappings). Above all not PR_SET_PDEATHSIG: the child must die with the zygote.
 PRCTL_ALLOWED = (2, 3, 15, 16, 21, 23, 39, 0x53564D41)
@@ -64,7 +70,7 @@ def _except(argument: int, values: tuple[int, ...]) -> list[Instruction]:
     return [*rows, _PERMIT]
 
 
-def _conditions(pid: int) -> dict[str, list[Instruction]]:
+def _conditions(pid: int, *, device: bool) -> dict[str, list[Instruction]]:
     return {
         "kill": _only(0, (pid,)),
         "tkill": _only(0, (pid,)),
@@ -77,12 +83,15 @@ def _conditions(pid: int) -> dict[str, list[Instruction]]:
         "clone3": [_refuse(errno.ENOSYS)],
         "prctl": _only(0, PRCTL_ALLOWED),
         "fcntl": _except(1, FCNTL_DENIED),
-        "ioctl": _except(1, IOCTL_DENIED),
+        "ioctl": _except(1, IOCTL_DENIED) if device else _only(1, IOCTL_ALLOWED),
     }
 
 
-def program(machine: str, pid: int) -> list[Instruction]:
-    """The filter of a child with this pid on `x86_64` or `aarch64`; its first match decides, and else it allows."""
+def program(machine: str, pid: int, *, device: bool) -> list[Instruction]:
+    """The filter of a child with this pid on `x86_64` or `aarch64`; its first match decides, and else it allows.
+
+    With a `device` (a GPU) the calls its driver makes stay open: every ioctl but a few.
+    """
     rows: list[Instruction] = [
         (LOAD, 0, 0, ARCH_AT),
         (JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[machine]),
@@ -94,7 +103,7 @@ def program(machine: str, pid: int) -> list[Instruction]:
     rows += [(JUMP_IF_GREATER, 0, 1, syscalls.NEWEST_KNOWN), _refuse(errno.ENOSYS)]
     for number in syscalls.numbers(syscalls.DENIED, machine).values():
         rows += [(JUMP_IF_EQUAL, 0, 1, number), _refuse()]
-    conditions = _conditions(pid)
+    conditions = _conditions(pid, device=device)
     for name, number in syscalls.numbers(syscalls.GUARDED, machine).items():
         rows += [(JUMP_IF_EQUAL, 0, len(conditions[name]), number), *conditions[name]]
     return [*rows, _PERMIT]
@@ -104,7 +113,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("rows", ctypes.c_void_p))
 
 
-def install() -> bool:
+def install(*, device: bool) -> bool:
     """Filter every thread of this process from now on, for good. False where the kernel or machine cannot.
 
     Needs no_new_privs. Machines other than x86-64 and aarch64 have no table here, so they get no filter.
@@ -112,7 +121,7 @@ def install() -> bool:
     machine = platform.machine()
     if not kernel.LINUX or machine not in AUDIT_ARCH or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
-    packed = b"".join(struct.pack("HBBI", *row) for row in program(machine, os.getpid()))
+    packed = b"".join(struct.pack("HBBI", *row) for row in program(machine, os.getpid(), device=device))
     rows = ctypes.create_string_buffer(packed, len(packed))
     filter_ = _Program(len(packed) // 8, ctypes.addressof(rows))
     passed = ctypes.create_string_buffer(bytes(filter_), ctypes.sizeof(filter_))

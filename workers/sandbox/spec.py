@@ -112,5 +112,5 @@ class Exit:
     peak_rss_bytes: int
     """Highest resident size (wait4), including `start_rss_bytes`."""
     start_rss_bytes: int = 0
-    """Resident size of the zygote when it forked: what the child began with."""
+    """Resident size when it entered the sandbox, before the entry ran: shared with the zygote. 0: it did not enter."""
     cpu_seconds: float = 0.0

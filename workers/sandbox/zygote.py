@@ -44,7 +44,6 @@ class Running:
     scratch: int
     lease: identity.Lease | None
     started: float
-    start_rss: int
     start_memory: int
     cause: Reason | None = None
     status: int | None = None
@@ -67,7 +66,6 @@ class Running:
             signal=-exit_code if exit_code < 0 else None,
             cause=self.cause,
             peak_rss_bytes=self.peak_rss,
-            start_rss_bytes=self.start_rss,
             cpu_seconds=self.cpu_seconds,
             left_behind=self.left_behind,
         )
@@ -164,10 +162,8 @@ class Server:
             if lease:
                 lease.release()
             raise
-        resident, memory = kernel.resident_bytes()
-        self._running[pid] = Running(
-            pid, spec.limits, exit_fd, folder, lease, time.monotonic(), start_rss=resident, start_memory=memory
-        )
+        memory = kernel.resident_bytes()[1]
+        self._running[pid] = Running(pid, spec.limits, exit_fd, folder, lease, time.monotonic(), start_memory=memory)
         return pid
 
     def _fork(self, spec: ChildSpec, progress: int, control: int, folder: int, lease: identity.Lease | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +31,8 @@ LIMITS = Limits(cpu_seconds=10)
 def test_an_end_has_one_reason(
     code: int | None, number: int | None, cause: Reason | None, cpu_seconds: float, reason: Reason
 ) -> None:
-    ending = Ending(code, number, cause, peak_rss_bytes=1, start_rss_bytes=1, cpu_seconds=cpu_seconds)
-    assert classify(ending, LIMITS, "").reason == reason
+    ending = Ending(code, number, cause, peak_rss_bytes=1, cpu_seconds=cpu_seconds)
+    assert classify(ending, LIMITS, said="", start_rss_bytes=1).reason == reason
 
 
 def test_levels_are_ordered() -> None:
@@ -60,6 +61,6 @@ def test_each_landlock_abi_takes_away_what_it_governs(abi: int, governed: tuple[
 def test_no_source_tree_is_readable_as_a_whole() -> None:
     """A repository on sys.path may hold a database, keys, other customers' files; its packages alone are opened."""
     granted = reading.code_paths()
-    repository = os.path.realpath(os.path.join(os.path.dirname(__file__), *[".."] * 3))
-    assert os.path.join(repository, "workers") in granted
+    repository = str(Path(__file__).resolve().parents[3])
+    assert f"{repository}/workers" in granted
     assert not any(repository == path or repository.startswith(path + os.sep) for path in granted)

@@ -97,7 +97,7 @@ def test_two_children_at_once_have_two_uids_and_cannot_read_each_other(spawned: 
     ended = second.wait(20)
     assert ended is not None
     assert ended.reason == "completed"
-    assert own.stat().st_uid != os.stat(other / "results" / "value.json").st_uid
+    assert own.stat().st_uid != (other / "results" / "value.json").stat().st_uid
     assert set(value(other).values()) == {13}
     assert own.stat().st_mode & 0o777 == 0o700
 

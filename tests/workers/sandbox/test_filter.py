@@ -14,11 +14,11 @@ MACHINES = sorted(seccomp.AUDIT_ARCH)
 REFUSED = seccomp.ERRNO | errno.EPERM
 
 
-def verdict(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
+def verdict(machine: str, number: int, *arguments: int, arch: int | None = None, device: bool = False) -> int:
     """Classic BPF as Linux defines it, of the five instructions the filter uses."""
     filled = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("<IIQ6Q", number, seccomp.AUDIT_ARCH[machine] if arch is None else arch, 0, *filled)
-    rows, at, accumulator = seccomp.program(machine, PID), 0, 0
+    rows, at, accumulator = seccomp.program(machine, PID, device=device), 0, 0
     while True:
         code, if_true, if_false, constant = rows[at]
         at += 1
@@ -108,8 +108,19 @@ def test_a_foreign_instruction_set_kills(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_program_is_one_the_kernel_takes(machine: str) -> None:
-    rows = seccomp.program(machine, PID)
+def test_a_driver_may_speak_to_its_device_but_not_change_files(machine: str) -> None:
+    ioctl = syscalls.numbers(syscalls.GUARDED, machine)["ioctl"]
+    of_a_driver, set_flags = 0xC020462A, 0x40086602
+    assert verdict(machine, ioctl, 3, of_a_driver) == REFUSED
+    assert verdict(machine, ioctl, 3, of_a_driver, device=True) == seccomp.ALLOW
+    for device in (False, True):
+        assert verdict(machine, ioctl, 3, set_flags, device=device) == REFUSED
+
+
+@pytest.mark.parametrize("device", [False, True])
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_program_is_one_the_kernel_takes(machine: str, device: bool) -> None:
+    rows = seccomp.program(machine, PID, device=device)
     assert len(rows) <= 4096
     for at, (_, if_true, if_false, constant) in enumerate(rows):
         assert 0 <= if_true <= 255

@@ -34,7 +34,7 @@ def test_a_job_runs_and_says_first_that_it_entered(job: Job) -> None:
     assert seen["cwd"] == str(scratch)
     assert seen["sid"] == seen["pid"]
     assert seen["umask"] == 0o077
-    assert ended.peak_rss_bytes >= 1 << 20
+    assert ended.peak_rss_bytes >= ended.start_rss_bytes >= 1 << 20
 
 
 def test_the_scratch_comes_back_to_the_worker(job: Job) -> None:
@@ -68,6 +68,11 @@ def test_a_job_that_is_asked_to_stop_can(spawned: Spawned) -> None:
     ended = child.wait(20)
     assert ended is not None
     assert ended.reason == "completed"
+
+
+def test_what_a_job_prints_is_kept_in_its_scratch(job: Job) -> None:
+    _, _, scratch = job("chat")
+    assert (scratch / "output.txt").read_text() == "to whom it may concern\n"
 
 
 def test_a_killed_child_is_gone_when_kill_returns(spawned: Spawned) -> None:
@@ -122,7 +127,7 @@ def test_no_module_is_imported_inside_a_job(job: Job) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a child of root has another uid")
 def test_a_job_that_imports_late_fails_where_the_interpreter_is_out_of_reach(job: Job) -> None:
-    reachable = all(os.stat(part).st_mode & 0o001 for part in Path(sys.base_prefix).resolve().parents)
+    reachable = all(part.stat().st_mode & 0o001 for part in Path(sys.base_prefix).resolve().parents)
     ended, _, _ = job("modules")
     assert ended.reason == ("completed" if reachable else "failed")
     if not reachable:
@@ -357,7 +362,7 @@ def test_limits_and_specs_refuse_nonsense() -> None:
 
 
 def _open(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def _settled(zygote: Zygote) -> int:

@@ -41,6 +41,11 @@ def test_resident_memory_is_watched_where_the_address_space_is_too_coarse(job: J
     assert ended.peak_rss_bytes - ended.start_rss_bytes > 64 * MEBIBYTE
 
 
+def test_memory_cannot_be_hidden_behind_an_ended_first_thread(job: Job) -> None:
+    ended, _, _ = job("swell_behind_a_dead_thread", size=160 * MEBIBYTE, limits=limits(memory_bytes=64 * MEBIBYTE))
+    assert (ended.reason, ended.signal) == ("memory", signal.SIGKILL)
+
+
 def test_spent_processor_time_is_reported(job: Job) -> None:
     ended, _, _ = job("spin", limits=limits(cpu_seconds=1))
     assert (ended.reason, ended.signal) == ("cpu-time", signal.SIGXCPU)

@@ -1,6 +1,7 @@
 """Entries the sandbox tests run inside: one `do` per behaviour."""
 
-# ruff: noqa: PTH - the system calls themselves are what is tried, by their names
+# The system calls themselves are what is tried, by their names.
+# ruff: noqa: PTH102, PTH104, PTH108, PTH109, PTH123
 
 import ctypes
 import json
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import sandbox_attempts
 import sandbox_preload
@@ -32,11 +34,17 @@ def nothing(scratch, line):
     pass
 
 
+def chat(scratch, line):
+    sys.stdout.write("to whom it may concern\n")
+
+
 def describe(scratch, line):
     write(scratch, {
-        "pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid(), "groups": os.getgroups(), "environ": dict(os.environ),
+        "pid": os.getpid(), "uid": os.getuid(), "gid": os.getgid(), "groups": os.getgroups(),
+        "environ": dict(os.environ),
         "block": _own_environment_block(), "cwd": os.getcwd(), "sid": os.getsid(0), "threads": line.threads,
-        "device": line.device, "fds": _open_fds(), "umask": os.umask(0), "status": open("/proc/self/status").read(),
+        "device": line.device, "fds": _open_fds(), "umask": os.umask(0),
+        "status": Path("/proc/self/status").read_text(),
     })  # fmt: skip
     line.say({"type": "hello", "text": "from inside"})
 
@@ -131,6 +139,12 @@ def swell(scratch, line, size):
     time.sleep(60)
 
 
+def swell_behind_a_dead_thread(scratch, line, size):
+    """End the first thread, so that the process looks dead, and go on in another."""
+    threading.Thread(target=swell, args=(scratch, line, size)).start()
+    sandbox_attempts.call(60, 0)
+
+
 def big_file(scratch, line, size):
     with (scratch / "results" / "big").open("wb") as file:
         file.truncate(size)
@@ -139,8 +153,8 @@ def big_file(scratch, line, size):
 def many_files(scratch, line, count):
     kept = []
     try:
-        for _ in range(count):
-            kept.append(os.open("job.json", os.O_RDONLY))
+        while len(kept) < count:
+            kept += [os.open("job.json", os.O_RDONLY)]
     except OSError as error:
         os.close(kept.pop())  # writing the answer takes one
         write(scratch, [len(kept) + 1, error.errno])

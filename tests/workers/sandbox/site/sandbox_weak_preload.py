@@ -3,4 +3,4 @@
 from workers.sandbox import landlock, seccomp
 
 landlock.abi = lambda: 0
-seccomp.install = lambda: False
+seccomp.install = lambda *, device: False
