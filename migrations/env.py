@@ -15,13 +15,12 @@ from service.store.migrate import migration_engine
 POSTGRES_LOCK = 4_702_111_234
 
 
-def written(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
+def written(kind: str, item: Any, _autogenerate: AutogenContext) -> str | Literal[False]:
     """How a new migration names our own types: as what they are in the database, for our code may change."""
     if kind == "type" and isinstance(item, UtcTime):
         return "sa.BigInteger()"
     if kind == "type" and isinstance(item, JSON):
-        autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
-        return 'sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")'
+        return "sa.JSON()"
     return False
 
 

@@ -10,14 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 TIME = sa.BigInteger()  # microseconds since 1970, UTC
 ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OWNED = (
@@ -125,7 +123,7 @@ def who_asks() -> None:
         sa.Column("prefix", sa.String(32), nullable=False),
         sa.Column("secret_sha256", sa.LargeBinary(32), nullable=False),
         sa.Column("label", sa.String(128), nullable=False),
-        sa.Column("scopes", JSON, nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("expires_at", TIME, nullable=True),
         sa.Column("revoked_at", TIME, nullable=True),
         sa.Column("last_used_at", TIME, nullable=True),
@@ -141,7 +139,7 @@ def who_asks() -> None:
         sa.Column("fingerprint", sa.String(71), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("location", sa.String(512), nullable=True),
-        sa.Column("body", JSON, nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
         *owned(),
         sa.PrimaryKeyConstraint("tenant", "key", name=op.f("pk_idempotency_key")),
     )
@@ -167,7 +165,7 @@ def work() -> None:
         sa.Column("announced_at", TIME, nullable=True),
         sa.Column("progress", sa.Float(), nullable=False),
         sa.Column("stage", sa.String(128), nullable=False),
-        sa.Column("reason", JSON, nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=True),
         sa.Column("started_at", TIME, nullable=True),
         sa.Column("ended_at", TIME, nullable=True),
         *owned(),
@@ -202,7 +200,7 @@ def work() -> None:
         sa.Column("action", sa.String(64), nullable=False),
         sa.Column("before", sa.String(16), nullable=True),
         sa.Column("after", sa.String(16), nullable=True),
-        sa.Column("detail", JSON, nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("chain_number", sa.BigInteger(), nullable=True),
         sa.Column("chain_hash", sa.String(71), nullable=True),
         *owned(),
@@ -213,10 +211,10 @@ def work() -> None:
     op.create_table(
         "worker",
         sa.Column("id", sa.String(128), nullable=False),
-        sa.Column("queues", JSON, nullable=False),
+        sa.Column("queues", sa.JSON(), nullable=False),
         sa.Column("device", sa.String(128), nullable=False),
         sa.Column("sandbox_level", sa.String(32), nullable=False),
-        sa.Column("kinds", JSON, nullable=False),
+        sa.Column("kinds", sa.JSON(), nullable=False),
         sa.Column("lamina_version", sa.String(32), nullable=False),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("last_seen_at", TIME, nullable=False),
@@ -242,10 +240,10 @@ def what_was_handed_in() -> None:
         sa.Column("name", sa.String(128), nullable=False),
         sa.Column("version", sa.String(64), nullable=False),
         sa.Column("source_digest", sa.String(71), nullable=False),
-        sa.Column("facts", JSON, nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("canonical_digest", sa.String(71), nullable=True),
-        sa.Column("manifest", JSON, nullable=True),
-        sa.Column("refusal", JSON, nullable=True),
+        sa.Column("manifest", sa.JSON(), nullable=True),
+        sa.Column("refusal", sa.JSON(), nullable=True),
         sa.Column("work_id", sa.Uuid(), nullable=True),
         *owned(),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
@@ -261,10 +259,10 @@ def what_was_handed_in() -> None:
         sa.Column("version", sa.String(64), nullable=False),
         sa.Column("follows_id", sa.Uuid(), nullable=True),
         sa.Column("source_digest", sa.String(71), nullable=False),
-        sa.Column("facts", JSON, nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("canonical_digest", sa.String(71), nullable=True),
-        sa.Column("manifest", JSON, nullable=True),
-        sa.Column("refusal", JSON, nullable=True),
+        sa.Column("manifest", sa.JSON(), nullable=True),
+        sa.Column("refusal", sa.JSON(), nullable=True),
         sa.Column("work_id", sa.Uuid(), nullable=True),
         *owned(),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model")),
@@ -302,14 +300,14 @@ def what_was_asked() -> None:
         sa.Column("kind", sa.String(64), nullable=False),
         sa.Column("kind_version", sa.Integer(), nullable=False),
         sa.Column("queue", sa.String(16), nullable=False),
-        sa.Column("parameters", JSON, nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("parameters_digest", sa.String(71), nullable=False),
         sa.Column("digest", sa.String(71), nullable=True),
         sa.Column("work_id", sa.Uuid(), nullable=True),
-        sa.Column("outcome", JSON, nullable=True),
-        sa.Column("section", JSON, nullable=True),
-        sa.Column("provenance", JSON, nullable=True),
-        sa.Column("reason", JSON, nullable=True),
+        sa.Column("outcome", sa.JSON(), nullable=True),
+        sa.Column("section", sa.JSON(), nullable=True),
+        sa.Column("provenance", sa.JSON(), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=True),
         sa.Column("ended_at", TIME, nullable=True),
         *owned(),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis")),

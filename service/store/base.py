@@ -6,11 +6,11 @@ from uuid import UUID
 
 import uuid6
 from sqlalchemy import JSON, BigInteger, Dialect, Integer, MetaData, String, TypeDecorator, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# Not JSONB: it reads 1e16 back as an integer, and what was stored is evidence. Nothing asks what is inside.
+Json = JSON(none_as_null=True)
 # SQLite numbers rows only for a primary key of type INTEGER.
 RowNumber = BigInteger().with_variant(Integer, "sqlite")
 

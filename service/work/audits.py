@@ -14,15 +14,11 @@ from service.contracts.problem import Fault
 from service.contracts.status import OPEN, WorkState
 from service.settings import Settings
 from service.store.base import new_id
-from service.store.holdings import OverQuota
 from service.store.tables import Analysis, Audit, Dataset, Input, Model, Tenant, Work
 from service.work.ending import CANCELLED, end_analyses, lock_audits
-from service.work.intake import register_dataset, register_model
-from service.work.refusals import Conflict, Invalid
+from service.work.refusals import Invalid, OverOpenWork
 from service.work.release import release_audit
 from service.work.transition import note, transition
-
-__all__ = ["Conflict", "Invalid", "OverQuota", "cancel", "register_dataset", "register_model", "submit"]
 
 
 def submit(
@@ -37,7 +33,7 @@ def submit(
 ) -> Audit:
     """Write an audit; its analyses are queued at once if every input is ready, else when the last one is.
 
-    `session` is the tenant's. Raises Invalid with every fault of the request, OverQuota at the tenant's cap.
+    `session` is the tenant's. Raises Invalid with every fault of the request, OverOpenWork at the tenant's cap.
     """
     # Held until the commit: an inspection that ends meanwhile waits, and then finds these analyses waiting for it.
     model = session.scalar(select(Model).where(Model.id == submission.model).with_for_update(read=True, of=Model))
@@ -200,7 +196,7 @@ def _make_room(session: Session, tenant: UUID, wanted: int, settings: Settings) 
         select(func.count(Analysis.id)).where(Analysis.tenant == tenant, Analysis.ended_at.is_(None))
     ).one()
     if there + wanted > settings.tenant_open_work:
-        raise OverQuota(
+        raise OverOpenWork(
             f"{there} analyses are open and {wanted} more would be over the {settings.tenant_open_work} a tenant may "
             "have; wait for some to end, or cancel an audit"
         )

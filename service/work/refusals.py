@@ -1,4 +1,4 @@
-"""How does asking for work fail? With every fault at once, each at its place in the request."""
+"""How does asking for work fail? With every fault at once, each at its place; or for want of room."""
 
 from collections.abc import Sequence
 
@@ -15,3 +15,7 @@ class Invalid(ValueError):
 
 class Conflict(RuntimeError):
     """What was asked for contradicts what is there, such as a name and version that are taken."""
+
+
+class OverOpenWork(RuntimeError):
+    """The tenant has as many open analyses as it may; the same request may succeed later."""

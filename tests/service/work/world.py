@@ -30,7 +30,7 @@ from service.store.database import Database
 from service.store.holdings import hold
 from service.store.system import system_session
 from service.store.tables import Model, Work
-from service.work import audits, claim, finish
+from service.work import audits, claim, finish, intake
 
 LEASE = timedelta(seconds=30)
 KIND: dict[str, Any] = {
@@ -155,14 +155,14 @@ class World:
         blob = self.hold(f"model {name} {version}")
         wanted = ModelSubmission(name=name, version=version, blob=blob.digest, facts=MODEL_FACTS, follows=follows)
         with self.database.session(self.tenant) as session:
-            return audits.register_model(session, wanted, **self._who(), settings=self.settings).id
+            return intake.register_model(session, wanted, **self._who(), settings=self.settings).id
 
     def dataset(self, name: str = "table", version: str = "1") -> UUID:
         """Register a dataset."""
         blob = self.hold(f"dataset {name} {version}")
         wanted = DatasetSubmission(name=name, version=version, blob=blob.digest, facts=DATASET_FACTS)
         with self.database.session(self.tenant) as session:
-            return audits.register_dataset(session, wanted, **self._who(), settings=self.settings).id
+            return intake.register_dataset(session, wanted, **self._who(), settings=self.settings).id
 
     def audit(
         self,

@@ -1,0 +1,117 @@
+"""What goes on between requests and workers? Three loops: announce what is due, reap what was left, draw reports."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from service.catalog import Catalog
+from service.clock import Clock
+from service.settings import Settings
+from service.store.blobs import BlobStore
+from service.store.database import Database
+from service.store.system import system_session
+from service.work.dispatcher import MOST_AT_ONCE, Send, dispatch
+from service.work.doorbell import doorbell
+from service.work.reaper import Reaped, reap
+from service.work.reports import Reporter
+from service.work.wake import Ear, ring
+
+log = logging.getLogger("lamina.scheduler")
+T = TypeVar("T")
+
+
+class Scheduler:
+    """Dispatcher, reaper and reports. Several may run: each step is guarded in the database."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        send: Send | None = None,
+        catalog: Catalog | None = None,
+    ) -> None:
+        self.settings, self.database, self.blobs, self.clock = settings, database, blobs, clock
+        self._send = send or doorbell(settings)
+        self._catalog = catalog or Catalog.load()
+        self._report_due = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then come back when the step at hand is done."""
+        loops = {"dispatcher": self._dispatcher, "reaper": self._reaper, "reports": self._reports}
+        threads = [threading.Thread(target=loop, args=(stop,), name=name) for name, loop in loops.items()]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        self._report_due.set()
+        for thread in threads:
+            thread.join()
+
+    def _dispatcher(self, stop: threading.Event) -> None:
+        """Woken by a ring, or by the clock: what the broker could not take stays in the outbox for the next round."""
+        ear = Ear(self.settings.broker_url)
+        step = Step("the dispatcher")
+        while not stop.is_set():
+            count = step.take(self._dispatch_once)
+            if count is not None and count >= MOST_AT_ONCE:
+                continue
+            if ear.wait(self.settings.poll_seconds, stop):
+                self._report_due.set()
+        ear.close()
+
+    def _dispatch_once(self) -> int:
+        return dispatch(self.database, self._send, settings=self.settings, clock=self.clock)
+
+    def _reaper(self, stop: threading.Event) -> None:
+        step = Step("the reaper")
+        while not stop.wait(self.settings.reap_seconds):
+            reaped = step.take(self._reap_once)
+            if reaped and reaped != Reaped():
+                log.warning("reaped: %s", reaped)
+                ring(self.settings.broker_url)
+
+    def _reap_once(self) -> Reaped:
+        with system_session(self.database) as session:
+            return reap(session, now=self.clock.now())
+
+    def _reports(self, stop: threading.Event) -> None:
+        step = Step("the report thread")
+        reporter = Reporter(
+            database=self.database,
+            blobs=self.blobs,
+            clock=self.clock,
+            settings=self.settings,
+            catalog=self._catalog,
+            owner=f"scheduler {socket.gethostname()}:{os.getpid()}",
+        )
+        while not stop.is_set():
+            self._report_due.clear()
+            step.take(lambda: reporter.draw_due(stop))
+            self._report_due.wait(self.settings.poll_seconds)
+
+
+class Step:
+    """One loop's step, taken again and again: a failure is logged when it begins and when it is over, not each time."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failing = False
+
+    def take(self, step: Callable[[], T]) -> T | None:
+        """The step's answer; None if it failed."""
+        try:
+            answer = step()
+        except Exception as error:  # noqa: BLE001  # whatever it was, the loop must go on; the net is the next step
+            if not self._failing:
+                log.warning("%s is held up, and tries on: %s: %s", self._name, type(error).__name__, error)
+            self._failing = True
+            return None
+        if self._failing:
+            log.warning("%s goes on", self._name)
+            self._failing = False
+        return answer
