@@ -38,6 +38,9 @@ IOCTL_DENIED = (
 # PR_SET_VMA (names of mappings). Above all not PR_SET_PDEATHSIG: the child must die with the zygote.
 PRCTL_ALLOWED = (2, 3, 15, 16, 21, 23, 39, 0x53564D41)
 
+SET_ID_BITS = 0o6000
+"""Of a mode: a file that runs as its owner or group."""
+
 Instruction = tuple[int, int, int, int]
 """(code, jump if true, jump if false, constant)"""
 
@@ -70,6 +73,11 @@ def _except(argument: int, values: tuple[int, ...]) -> list[Instruction]:
     return [*rows, _PERMIT]
 
 
+def _without(argument: int, bits: int) -> list[Instruction]:
+    """Refuse the call where the argument has any of these bits."""
+    return [_low_word(argument), (JUMP_IF_SET, 0, 1, bits), _refuse(), _PERMIT]
+
+
 def _conditions(pid: int, *, device: bool) -> dict[str, list[Instruction]]:
     return {
         "kill": _only(0, (pid,)),
@@ -81,6 +89,11 @@ def _conditions(pid: int, *, device: bool) -> dict[str, list[Instruction]]:
         "clone": [_low_word(0), (JUMP_IF_SET, 0, 1, CLONE_THREAD), _PERMIT, _refuse()],
         # Its flags lie in memory, out of the filter's sight; on ENOSYS the C library uses clone.
         "clone3": [_refuse(errno.ENOSYS)],
+        # chmod is denied, but a file could be created set-uid; openat2, too, keeps its mode in memory.
+        "open": _without(2, SET_ID_BITS),
+        "creat": _without(1, SET_ID_BITS),
+        "openat": _without(3, SET_ID_BITS),
+        "openat2": [_refuse(errno.ENOSYS)],
         "prctl": _only(0, PRCTL_ALLOWED),
         "fcntl": _except(1, FCNTL_DENIED),
         "ioctl": _except(1, IOCTL_DENIED) if device else _only(1, IOCTL_ALLOWED),

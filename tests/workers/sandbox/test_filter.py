@@ -52,7 +52,7 @@ def test_no_number_stands_for_two_calls(machine: str) -> None:
 
 
 def test_what_a_job_lives_on_is_allowed_on_x86_64() -> None:
-    for number in (0, 1, 3, 9, 10, 11, 12, 13, 24, 35, 39, 60, 202, 231, 257, 262, 318, 332):
+    for number in (0, 1, 3, 9, 10, 11, 12, 13, 24, 35, 39, 60, 202, 231, 257, 262, 2, 318, 332):
         assert verdict("x86_64", number) == seccomp.ALLOW
 
 

@@ -104,6 +104,11 @@ def attempts(facts):
         "write shared memory": lambda: open("/dev/shm/lamina-way-out", "wb"),
         "chmod outside": lambda: os.chmod(outside, 0o777),
         "chmod its own file to set-uid": lambda: os.chmod("job.json", 0o4777),
+        "create a set-uid file": lambda: os.open("results/setuid", os.O_CREAT | os.O_WRONLY, 0o4777),
+        "create a set-uid file the old way": lambda: call(85, b"results/setuid2", 0o6777),
+        "create a set-uid file the new way": lambda: call(
+            437, -100, b"results/setuid3", struct.pack("QQQ", os.O_CREAT | os.O_WRONLY, 0o4777, 0), 24
+        ),
         "chown outside": lambda: os.chown(outside, os.getuid(), os.getgid()),
         "touch outside": lambda: os.utime(outside, (1, 1)),
         "set an attribute outside": lambda: os.setxattr(outside, "user.lamina", b"x"),
