@@ -12,17 +12,25 @@ from service.contracts.base import Integer, Name, Text, Value
 from service.contracts.outcome import ControlRun, Finding, NotApplicable
 
 
-def display(value: float, digits: int) -> str:
-    """A number as people read it: `digits` significant digits, a true minus sign, no exponent for ordinary sizes."""
-    if isinstance(value, int):
-        text = f"{value:,}".replace(",", "\u202f")
+def display(value: float, digits: int, *, count: bool = False) -> str:
+    """A number as people read it: `digits` significant digits, zeros kept, a true minus sign; counts are grouped.
+
+    It depends on the value alone, not on how JSON wrote it: 4 and 4.0 are one number.
+    """
+    if count:
+        text = f"{value:,.0f}".replace(",", "\u202f")
     elif value == 0:
         text = "0"
     elif 1e-4 <= abs(value) < 1e7:
-        text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+        text = f"{value:#.{digits}g}".removesuffix(".") if abs(value) < 10**digits else f"{value:.0f}"
     else:
         text = f"{value:.{digits - 1}e}"
     return text.replace("-", "\u2212")
+
+
+def exact(value: float) -> str:
+    """A number that somebody chose or declared, as they wrote it."""
+    return f"{value:.12g}".replace("-", "\u2212")
 
 
 class Shown(Value):
@@ -43,18 +51,25 @@ class Number(Shown):
     """A number with its unit, and with interval and sample size where it is an estimate."""
 
     type: Literal["number"] = "number"
-    value: float | Annotated[int, Field(strict=True)]
+    value: float
+    count: bool = Field(default=False, description="A whole number of things: shown without decimals, grouped.")
     unit: Annotated[str, Field(max_length=64)] = ""
     low: float | None = None
     high: float | None = None
     n: Annotated[Integer, Field(ge=1)] | None = None
     digits: Annotated[Integer, Field(ge=1, le=12)] = 3
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.count and not (self.value.is_integer() and abs(self.value) < 2**53):
+            raise ValueError(f"{self.value} is no count")
+        return self
+
     @computed_field  # type: ignore[prop-decorator]  # pydantic documents this order; mypy cannot follow it
     @property
     def display(self) -> str:
         """The number, and its interval if it has one, as a reader sees it."""
-        text = display(self.value, self.digits)
+        text = display(self.value, self.digits, count=self.count)
         if self.low is not None and self.high is not None:
             text += f" [{display(self.low, self.digits)}, {display(self.high, self.digits)}]"
         return text

@@ -223,4 +223,4 @@ def _raised(sections: Sequence[ReportSection]) -> tuple[Raised, ...]:
 
 
 def _count(value: int) -> Number:
-    return Number(value=value)
+    return Number(value=value, count=True)

@@ -4,9 +4,8 @@ A twin is complete in itself. Whatever is derived (counts, lists of facts, what 
 `build`, and stored; HTML is drawn from the twin alone, so an old twin still shows what it showed when it was made.
 """
 
-import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, JsonValue, computed_field
 
@@ -15,7 +14,7 @@ from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.outcome import Severity
 from service.contracts.problem import Reason
 from service.contracts.provenance import Provenance
-from service.contracts.section import Cell, Number, Section, Shown, display
+from service.contracts.section import Cell, Number, Section, Shown
 from service.contracts.status import AnalysisState, AuditState
 
 SCHEMA_VERSION = 1
@@ -179,13 +178,4 @@ def write(report: AuditReport) -> bytes:
 
 def read(content: bytes) -> AuditReport:
     """The report that `write` wrote. Raises pydantic's ValidationError where a display string is not its value's."""
-    return AuditReport.model_validate_json(json.dumps(json.loads(content, object_hook=_number_as_written)))
-
-
-def _number_as_written(member: dict[str, Any]) -> dict[str, Any]:
-    """RFC 8785 writes 12345.0 as 12345; its display string says which of the two it was."""
-    value = member.get("value")
-    if member.get("type") != "number" or type(value) is not int:
-        return member
-    shown, digits = str(member.get("display", "")), member.get("digits", 3)
-    return member if shown.startswith(display(value, digits)) else {**member, "value": float(value)}
+    return AuditReport.model_validate_json(content)

@@ -80,7 +80,7 @@ def _layers(manifest: ModelManifest | None) -> Iterator[str]:
     states = Counter(layer.auditable for layer in manifest.layers)
     for state, meaning in NOT_AUDITABLE.items():
         if count := states[state]:  # type: ignore[index]  # the keys are the literals of Auditable, but one
-            share = f"{display(count, 3)} of {display(len(manifest.layers), 3)}"
+            share = f"{display(count, 3, count=True)} of {display(len(manifest.layers), 3, count=True)}"
             yield f"Layers that {meaning}: {share}. No analysis by layer covers them."
 
 
@@ -102,4 +102,4 @@ def _data(inputs: Sequence[ReportedInput]) -> Iterator[str]:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{display(count, 3)} {noun}{'' if count == 1 else 's'}"
+    return f"{display(count, 3, count=True)} {noun}{'' if count == 1 else 's'}"

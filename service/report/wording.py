@@ -7,12 +7,10 @@ from pydantic import JsonValue
 
 from service.contracts.facts import DatasetFacts, InputFacts, ModelFacts
 from service.contracts.provenance import Provenance
-from service.contracts.section import Blank, Cell, Number, Word
+from service.contracts.section import Blank, Cell, Number, Word, exact
 from service.report.twin import Fact
 
 LONGEST = 600
-EXACT = 12
-"""Significant digits of what was chosen or declared: shown as given, not rounded like a measurement."""
 
 
 def cell(value: JsonValue) -> Cell:
@@ -22,7 +20,7 @@ def cell(value: JsonValue) -> Cell:
     if isinstance(value, bool):
         return Word(value="yes" if value else "no")
     if isinstance(value, int | float):
-        return Number(value=value, digits=EXACT)
+        return Word(value=exact(value))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     return Word(value=clipped(text))
 
@@ -81,19 +79,15 @@ def _of_input(facts: InputFacts) -> tuple[Fact, ...]:
 
 def _range(low: tuple[float, ...], high: tuple[float, ...]) -> str:
     if len(low) == 1:
-        return f"{_exact(low[0])} to {_exact(high[0])}"
-    return f"per channel or feature, {_exact(min(low))} to {_exact(max(high))} over all {len(low)}"
+        return f"{exact(low[0])} to {exact(high[0])}"
+    return f"per channel or feature, {exact(min(low))} to {exact(max(high))} over all {len(low)}"
 
 
 def _series(values: tuple[float, ...]) -> str:
     few = 4
     if len(values) <= few:
-        return ", ".join(_exact(value) for value in values)
-    return f"{len(values)} values from {_exact(min(values))} to {_exact(max(values))}"
-
-
-def _exact(value: float) -> str:
-    return Number(value=value, digits=EXACT).display
+        return ", ".join(exact(value) for value in values)
+    return f"{len(values)} values from {exact(min(values))} to {exact(max(values))}"
 
 
 def run(provenance: Provenance) -> tuple[Fact, ...]:

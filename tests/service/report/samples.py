@@ -91,7 +91,7 @@ def layer_table(note: str = "") -> Table:
                 Word(value=name),
                 Number(value=value, low=value - 0.31, high=value + 0.27, n=256),
                 Number(value=abs(value) * 1.7 + 0.4, low=abs(value) * 1.6, high=abs(value) * 1.9 + 0.5, n=256),
-                Number(value=16_384 >> (index // 3)),
+                Number(value=16_384 >> (index // 3), count=True),
                 Number(value=0.0021 * (index + 1)) if "shortcut" not in name else Blank(because="not a cut layer"),
             )
             for index, (name, value) in enumerate(LAYERS)
@@ -108,7 +108,7 @@ def blocks() -> tuple[Block, ...]:
         columns=(Column(title="Steps", align="right"), Column(title="Rule"), Column(title="Error", align="right")),
         rows=tuple(
             (
-                Number(value=step),
+                Number(value=step, count=True),
                 Word(value=rule),
                 Number(
                     value=scale / step**power, low=scale * 0.8 / step**power, high=scale * 1.25 / step**power, n=256
@@ -213,7 +213,7 @@ def blocks() -> tuple[Block, ...]:
             rows=tuple(
                 (
                     Word(value=LAYERS[index][0]),
-                    Number(value=17 * index + 3),
+                    Number(value=17 * index + 3, count=True),
                     Number(value=31.4 / (index + 1), low=29.0 / (index + 1), high=34.0 / (index + 1), n=256),
                 )
                 for index in range(5)
