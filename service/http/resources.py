@@ -1,0 +1,31 @@
+"""Which resources are served? The list, in the order the documentation shows them."""
+
+from service.http.analyses import analyses
+from service.http.artifacts import artifacts
+from service.http.audits import audits
+from service.http.blobs import blobs
+from service.http.datasets import datasets
+from service.http.health import health
+from service.http.keys import keys
+from service.http.kinds import kinds
+from service.http.measurements import measurements
+from service.http.models import models
+from service.http.principals import principals
+from service.http.reference import reference
+from service.http.reports import reports
+
+RESOURCES = (
+    blobs,
+    models,
+    datasets,
+    kinds,
+    audits,
+    analyses,
+    artifacts,
+    reports,
+    measurements,
+    principals,
+    keys,
+    health,
+    reference,
+)
