@@ -156,28 +156,28 @@ class Client:
     ) -> ModelView:
         """Name an uploaded file as a version of a model; it is inspected next (`wait_for_model`)."""
         submission = ModelSubmission(name=name, version=version, blob=blob, facts=facts, follows=follows)
-        return self._post(ModelView, "/v1/models", submission)
+        return self._post(ModelView, "/v1/models", submission, key=str(uuid4()))
 
     def register_dataset(self, *, name: str, blob: str, facts: DatasetFacts, version: str = "1") -> DatasetView:
         """Name an uploaded file as a version of a dataset; it is inspected next (`wait_for_dataset`)."""
         submission = DatasetSubmission(name=name, version=version, blob=blob, facts=facts)
-        return self._post(DatasetView, "/v1/datasets", submission)
+        return self._post(DatasetView, "/v1/datasets", submission, key=str(uuid4()))
 
     def model(self, model: UUID) -> ModelView:
         """One version of a model."""
         return self._get(ModelView, f"/v1/models/{model}")
 
-    def models(self) -> Iterator[ModelView]:
-        """Every version of every model, newest first."""
-        return self._pages(Page[ModelView], "/v1/models")
+    def models(self, *, name: str | None = None) -> Iterator[ModelView]:
+        """Every version of every model, or of the one called `name`, newest first."""
+        return self._pages(Page[ModelView], "/v1/models", {"name": name})
 
     def dataset(self, dataset: UUID) -> DatasetView:
         """One version of a dataset."""
         return self._get(DatasetView, f"/v1/datasets/{dataset}")
 
-    def datasets(self) -> Iterator[DatasetView]:
-        """Every version of every dataset, newest first."""
-        return self._pages(Page[DatasetView], "/v1/datasets")
+    def datasets(self, *, name: str | None = None) -> Iterator[DatasetView]:
+        """Every version of every dataset, or of the one called `name`, newest first."""
+        return self._pages(Page[DatasetView], "/v1/datasets", {"name": name})
 
     def wait_for_model(self, model: UUID, *, deadline: float = 300.0) -> ModelView:
         """The model once it is ready or refused. Raises `DeadlinePassed` after `deadline` seconds."""
@@ -266,9 +266,9 @@ class Client:
                 path = f"/v1/audits/{audit}/report"
                 return self._transport.send("GET", path, params={"format": report_format}).content
             except ApiProblem as problem:
-                if problem.slug != "report-not-ready":
-                    raise
-                pause = problem.retry_after or 1.0
+                if problem.slug != "report-not-ready" or problem.retry_after is None:
+                    raise  # without Retry-After it failed to be drawn, and asking again will not help
+                pause = problem.retry_after
                 if time.monotonic() + pause > until:
                     raise DeadlinePassed(f"the report of audit {audit} was not ready in {deadline:g} s") from problem
             self._sleep(pause)

@@ -36,14 +36,14 @@ class Finding:
     remedy: str = ""
 
 
-def examine(home: Path, environment: dict[str, str]) -> list[Finding]:
-    """Look at everything; nothing is changed. `environment` holds the operator's LAMINA_* variables."""
+def examine(home: Path, database_url: str) -> list[Finding]:
+    """Look at everything; nothing is changed."""
     looks: Sequence[tuple[str, Callable[[], Finding]]] = (
         ("python", _python),
         *((f"lamina[{extra}]", lambda extra=extra: _extra(extra)) for extra in PACKAGES),
         ("sandbox", _sandbox),
         ("broker", _broker),
-        ("database", lambda: _database(environment["LAMINA_DATABASE_URL"])),
+        ("database", lambda: _database(database_url)),
         ("devices", _devices),
         ("memory", _memory),
         ("disk", lambda: _disk(home)),

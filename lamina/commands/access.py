@@ -5,9 +5,10 @@ from uuid import UUID
 
 import typer
 
+from lamina.commands.configured import operator_settings
 from lamina.commands.shown import AsJson, Home, client, remark, say, show_json, show_table
 from lamina.failure import Usage
-from lamina.home import Address, home_folder, keep_address, operator_environment
+from lamina.home import Address, home_folder, keep_address
 
 if TYPE_CHECKING:
     from lamina.client import Client
@@ -41,13 +42,13 @@ def bootstrap(
     from lamina.operator import bootstrap as make
     from lamina.operator import opened
 
-    environment = operator_environment(home)
+    found = operator_settings(home)
     folder = home_folder(home)
-    with opened(environment["LAMINA_DATABASE_URL"]) as database:
+    with opened(found.database_url) as database:
         made = make(database, tenant=tenant, principal=principal, another=another)
     if made is None:
         raise Usage(f"principal {principal!r} of tenant {tenant!r} has a key already; --another makes one more")
-    where = url or f"http://{environment.get('LAMINA_HOST', '127.0.0.1')}:{environment.get('LAMINA_PORT', '8321')}"
+    where = url or f"http://{found.host}:{found.port}"
     file = keep_address(folder, Address(where, made.text))
     say(made.text)
     remark(f"key of {made.principal} ({made.tenant}), shown this once; also written to {file}")
@@ -151,7 +152,7 @@ def trust(
     from lamina.operator import opened
     from lamina.operator import trust as set_trust
 
-    with opened(operator_environment(home)["LAMINA_DATABASE_URL"]) as database:
+    with opened(operator_settings(home).database_url) as database:
         set_trust(database, tenant=tenant, principal=name, trusted=not withdraw)
     say(f"{name} ({tenant}) is {'no longer ' if withdraw else ''}trusted")
 

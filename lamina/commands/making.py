@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from lamina.commands.configured import operator_settings
 from lamina.commands.shown import AsJson, Home, show_table
 from lamina.failure import Failure, needs, require
-from lamina.home import home_folder, operator_environment
+from lamina.home import home_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +36,7 @@ def doctor(home: Home = None, as_json: AsJson = False) -> None:
     """What this machine has, what is missing and what to do; exit code 1 when something is broken."""
     from lamina.doctor import examine
 
-    findings = examine(home_folder(home).absolute(), operator_environment(home))
+    findings = examine(home_folder(home).absolute(), operator_settings(home).database_url)
     if as_json:
         import json
         import sys

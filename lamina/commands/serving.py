@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamina.commands.configured import settings
 from lamina.commands.shown import Home, say
 from lamina.failure import Failure, Usage, needs, require
 from lamina.home import Address, home_folder, keep_address, keep_settings
 
 if TYPE_CHECKING:
     from lamina.up import Stack
-    from service.settings import Settings
 
 EMBEDDED = "sqlite"
 
@@ -24,21 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Run the service")(up)
     for role in (api, scheduler, worker, migrate):
         app.command(rich_help_panel="Run the service")(role)
-
-
-def settings() -> "Settings":
-    """The LAMINA_* variables. Raises `Usage` for one that means nothing or a value that cannot be."""
-    with needs("api", "this command"):
-        from pydantic import ValidationError
-
-        from service.settings import PREFIX, Settings, UnknownSetting
-    try:
-        return Settings.from_environment()
-    except ValidationError as error:
-        faults = [f"  {PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
-        raise Usage("these settings cannot be:\n" + "\n".join(faults)) from error
-    except (UnknownSetting, OSError) as error:
-        raise Usage(str(error)) from error
 
 
 def up(

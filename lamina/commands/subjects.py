@@ -165,14 +165,14 @@ def find_model(service: "Client", reference: str) -> "ModelView":
     """The model with this id or NAME@VERSION; NAME alone is its newest version. Raises `Usage`."""
     if (found := _as_id(reference)) is not None:
         return service.model(found)
-    return _chosen(list(service.models()), reference, "model")
+    return _chosen(list(service.models(name=_name(reference))), reference, "model")
 
 
 def find_dataset(service: "Client", reference: str) -> "DatasetView":
     """The dataset with this id or NAME@VERSION; NAME alone is its newest version. Raises `Usage`."""
     if (found := _as_id(reference)) is not None:
         return service.dataset(found)
-    return _chosen(list(service.datasets()), reference, "dataset")
+    return _chosen(list(service.datasets(name=_name(reference))), reference, "dataset")
 
 
 def read_facts(kind: "type[Facts]", file: Path) -> "Facts":
@@ -193,6 +193,10 @@ def upload(service: "Client", file: Path) -> "BlobView":
         return service.upload(file, lambda sent, total: bars.update(bar, completed=sent, total=max(total, 1)))
 
 
+def _name(reference: str) -> str:
+    return reference.rpartition("@")[0] or reference
+
+
 def _as_id(reference: str) -> UUID | None:
     try:
         return UUID(reference)
@@ -204,11 +208,12 @@ _Subject = TypeVar("_Subject", "ModelView", "DatasetView")
 
 
 def _chosen(known: "list[_Subject]", reference: str, what: str) -> "_Subject":
-    name, _, version = reference.partition("@")
-    named = [view for view in known if view.name == name and version in ("", view.version)]
+    version = reference.removeprefix(_name(reference)).removeprefix("@")
+    named = [view for view in known if version in ("", view.version)]
     if not named:
-        names = sorted({f"{view.name}@{view.version}" for view in known})
-        raise Usage(f"no {what} is called {reference!r}; there are: {', '.join(names) or 'none'}")
+        versions = ", ".join(sorted(view.version for view in known))
+        there = f"it has the versions {versions}" if versions else f"`lamina {what} list` shows what there is"
+        raise Usage(f"no {what} is called {reference!r}; {there}")
     return max(named, key=lambda view: (view.created_at, view.id))
 
 
