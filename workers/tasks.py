@@ -24,10 +24,11 @@ from service.store.system import system_session
 from service.work import finish, lease, registry
 from service.work.claim import Claim, claim, claim_group
 from workers.results import ResultRefused, check_success, open_canonical, read_answer, read_artifact
+from workers.sandbox.children import Child
 from workers.sandbox.client import Zygote
 from workers.sandbox.spec import ChildSpec, Exit, Level, Limits, SandboxUnavailable
 from workers.staging import InputGone, Scratch, Staged, stage_analyses, stage_inspection
-from workers.verdicts import sandbox_too_weak, why_it_ended
+from workers.verdicts import minimum_level, sandbox_too_weak, why_it_ended
 from workers.watch import Standing, Ticket, Watch
 
 log = logging.getLogger("lamina.worker")
@@ -47,7 +48,7 @@ class Desk:
         self.catalog = Catalog.load()
         self._has = [f"{kind}@{number}" for kind, number in self.catalog.versions().items()]
         self.lease = timedelta(seconds=settings.lease_seconds)
-        self._closing = threading.Event()
+        self._closing, self._warm = threading.Event(), threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="registry", daemon=True)
 
     @classmethod
@@ -73,6 +74,7 @@ class Desk:
 
     def run(self, work_id: str) -> None:
         """Do one unit of work, with the rest of its group, if it is still there to be done."""
+        self._warm.wait()  # not after the claim: a lease should not run while torch is imported
         with system_session(self.database) as session:
             first = claim(
                 session, UUID(work_id), owner=self.name, now=self.clock.now(), lease=self.lease, has=self._has
@@ -99,7 +101,8 @@ class Desk:
         try:
             self.zygote.start()
         except SandboxUnavailable:
-            log.exception("no zygote; each claim will try again")
+            log.exception("no zygote; each piece of work will try again")
+        self._warm.set()
         started = self.clock.now()
         while True:
             try:
@@ -130,22 +133,24 @@ class Errand:
         self.tickets = [Ticket(member) for member in self.claims]
         self.tenant = claims[0].tenant
         self.inspection = claims[0].type is WorkType.INSPECTION
+        self.child: Child | None = None
         self.scratch: Scratch | None = None
         self.staged: Staged | None = None
 
     def run(self) -> None:
         """Stage, run, save. Every claim ends here in a state of its own, or stays with whoever took its lease."""
         try:
+            if self.desk.zygote.pid is None:
+                self.desk.zygote.start()
             self.scratch = Scratch(self.desk.settings.scratch.resolve() / str(new_id()))
             self.staged = self._stage()
-            refusal = sandbox_too_weak(
-                self.desk.zygote.level, trusted=self.staged.trusted, weak_allowed=self.desk.settings.allow_weak_sandbox
-            )
+            minimum = minimum_level(trusted=self.staged.trusted, weak_allowed=self.desk.settings.allow_weak_sandbox)
+            refusal = sandbox_too_weak(self.desk.zygote.level, minimum)
             if refusal is not None:
                 self.settle_rest(refusal)
                 return
             self.scratch.lay_out(self.staged, self.tenant, self.desk.blobs)
-            self._settle(*self._watch(self.scratch))
+            self._settle(*self._watch(self.scratch, minimum))
         except (InputGone, BlobMissing, BlobDamaged) as error:
             self.settle_rest(Reason(code="input-gone", detail=f"An input of this work cannot be read: {error}."))
         except SandboxUnavailable as error:
@@ -161,7 +166,7 @@ class Errand:
                 return stage_inspection(session, claims[0])
             return stage_analyses(session, claims, self.desk.settings, self.desk.zygote.level.value)
 
-    def _watch(self, scratch: Scratch) -> tuple[Exit, bool]:
+    def _watch(self, scratch: Scratch, minimum: Level) -> tuple[Exit, bool]:
         settings = self.desk.settings
         child = self.desk.zygote.spawn(
             ChildSpec(
@@ -175,7 +180,7 @@ class Errand:
                 ),
                 threads=settings.child_threads,
                 device=settings.device,
-                minimum_level=Level.RLIMITS_ONLY if settings.allow_weak_sandbox else Level.FULL,
+                minimum_level=minimum,
             )
         )
         watch = Watch(
@@ -187,10 +192,15 @@ class Errand:
             beat_seconds=min(self.desk.lease.total_seconds() / 4, 1.0),
             grace_seconds=settings.cancel_grace_seconds,
         )
+        self.child = child
         try:
             return watch.run(), watch.misbehaved
         finally:
             child.kill()
+
+    def _level(self) -> Level:
+        """What the child itself reached; on a GPU that can be less than what the machine gives."""
+        return (self.child.level if self.child else None) or self.desk.zygote.level
 
     def _beat(self, ticket: Ticket) -> WorkState | None:
         with system_session(self.desk.database) as session:
@@ -240,7 +250,7 @@ class Errand:
             stored[artifact.file] = self.desk.blobs.put(self.tenant, [content], most=len(content))
         one = self.claims[ticket.member]
         provenance = result.provenance.model_copy(
-            update={"worker": self.desk.name, "attempt": one.attempt, "sandbox_level": self.desk.zygote.level.value}
+            update={"worker": self.desk.name, "attempt": one.attempt, "sandbox_level": self._level().value}
         )
         with system_session(self.desk.database) as session:
             finish.succeed_analysis(

@@ -48,13 +48,24 @@ def why_it_ended(ended: Exit, *, misbehaved: bool) -> Reason:
     )
 
 
-def sandbox_too_weak(level: Level, *, trusted: bool, weak_allowed: bool) -> Reason | None:
-    """Why this worker may not run that submitter's files; None where it may."""
-    if level is Level.FULL or (trusted and weak_allowed):
+def minimum_level(*, trusted: bool, weak_allowed: bool) -> Level:
+    """How tight a sandbox must be for what this submitter sent.
+
+    Strangers' files run at level full alone. A trusted principal's also run at partial, which is what a GPU child
+    reaches on kernels whose Landlock cannot cover CUDA's threads; below that the operator has to say so as well.
+    """
+    if not trusted:
+        return Level.FULL
+    return Level.RLIMITS_ONLY if weak_allowed else Level.PARTIAL
+
+
+def sandbox_too_weak(level: Level, minimum: Level) -> Reason | None:
+    """Why this worker may not run something; None where it may."""
+    if level.reaches(minimum):
         return None
     return Reason(
         code="sandbox-too-weak",
-        detail=f"This worker's sandbox reaches only level {level.value}; untrusted files run at level full alone.",
+        detail=f"This worker's sandbox reaches only level {level.value}; this submitter's files need {minimum.value}.",
         remedy="Run the worker on Linux with Landlock and seccomp; for your own models only, an operator may mark the"
-        " principal trusted and set LAMINA_ALLOW_WEAK_SANDBOX=true.",
+        " principal trusted, and where there is no sandbox at all set LAMINA_ALLOW_WEAK_SANDBOX=true.",
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from workers.sandbox.spec import Exit, Level
-from workers.verdicts import sandbox_too_weak, why_it_ended
+from workers.verdicts import minimum_level, sandbox_too_weak, why_it_ended
 
 
 def ended(reason: str, **values: object) -> Exit:
@@ -33,8 +33,15 @@ def test_a_silent_child_and_a_babbling_one_are_not_tried_again() -> None:
     assert why_it_ended(ended("killed", signal=9), misbehaved=True).code == "child-misbehaved"
 
 
-def test_only_level_full_runs_what_strangers_send() -> None:
-    assert sandbox_too_weak(Level.FULL, trusted=False, weak_allowed=False) is None
-    assert sandbox_too_weak(Level.PARTIAL, trusted=False, weak_allowed=True) is not None
-    assert sandbox_too_weak(Level.PARTIAL, trusted=True, weak_allowed=False) is not None
-    assert sandbox_too_weak(Level.RLIMITS_ONLY, trusted=True, weak_allowed=True) is None
+@pytest.mark.parametrize(
+    ("trusted", "weak_allowed", "runs_at"),
+    [
+        (False, False, {Level.FULL}),
+        (False, True, {Level.FULL}),
+        (True, False, {Level.FULL, Level.PARTIAL}),
+        (True, True, set(Level)),
+    ],
+)
+def test_only_level_full_runs_what_strangers_send(trusted: bool, weak_allowed: bool, runs_at: set[Level]) -> None:
+    minimum = minimum_level(trusted=trusted, weak_allowed=weak_allowed)
+    assert {level for level in Level if sandbox_too_weak(level, minimum) is None} == runs_at
