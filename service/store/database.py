@@ -20,17 +20,34 @@ class WrongTenant(RuntimeError):
     """A row of one tenant was about to be written in another's session: a bug, stopped before it is one."""
 
 
+class Unfiltered(RuntimeError):
+    """A statement that the tenant filter cannot reach was about to run in a tenant's session."""
+
+
 class TenantSession(Session):
     """A session that sees and writes one tenant's rows."""
 
 
 @event.listens_for(TenantSession, "do_orm_execute")
 def _only_this_tenant(state: ORMExecuteState) -> None:
-    if state.is_select or state.is_update or state.is_delete:
+    if not state.is_orm_statement:
+        raise Unfiltered("a tenant's session takes statements about mapped classes only: it cannot filter others")
+    if state.is_insert:
+        _inserts_stay_home(state)
+    elif state.is_select or state.is_update or state.is_delete:
         tenant = state.session.info["tenant"]
         state.statement = state.statement.options(
             with_loader_criteria(Owned, lambda table: table.tenant == tenant, include_aliases=True)
         )
+
+
+def _inserts_stay_home(state: ORMExecuteState) -> None:
+    given: Any = state.parameters or []
+    inserted = [given] if isinstance(given, dict) else given
+    tenant = state.session.info["tenant"]
+    owned = state.bind_mapper is not None and issubclass(state.bind_mapper.class_, Owned)
+    if owned and (not inserted or any(row.get("tenant") != tenant for row in inserted)):
+        raise WrongTenant(f"an INSERT in a session of {tenant} must give that tenant with every row, as parameters")
 
 
 @event.listens_for(TenantSession, "after_begin")
