@@ -218,7 +218,7 @@ def follow(service: "Client", audits: "Sequence[AuditView]", deadline: float) ->
             for analysis in view.analyses:
                 words = f"{view.title}: {analysis.kind}  {analysis.state} {analysis.stage}".rstrip()
                 done = 1.0 if analysis.ended_at is not None else analysis.progress
-                bars.update(shown[analysis.id], completed=done, description=words.replace("[", r"\["))
+                bars.update(shown[analysis.id], completed=done, description=words)
 
         return [service.wait(view.id, on_progress=update, deadline=deadline) for view in audits]
 

@@ -1,0 +1,164 @@
+"""The command and the API of this version understand each other; first keys and trust are made in the database."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lamina.client import Client
+from lamina.home import Address, address, keep_address
+from service.app import create_app
+from service.catalog import Catalog
+from service.settings import Settings
+from service.store.database import Database
+from service.store.migrate import upgrade
+from tests.lamina.answers import FACTS
+from tests.lamina.typed import lamina
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("LAMINA_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    upgrade(f"sqlite:///{tmp_path}/lamina.db")
+    return tmp_path
+
+
+@pytest.fixture
+def api(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The commands talk to the API of this version, in this process, with the key of the home folder."""
+    settings = Settings.from_environment(
+        {"LAMINA_DATABASE_URL": f"sqlite:///{home}/lamina.db", "LAMINA_BLOBS": f"{home}/blobs"}
+    )
+    kind = {
+        "version": 1, "family": "f", "title": "A kind", "question": "Why?", "source": "none", "queue": "cpu",
+        "roles": ["evaluation"], "metrics": [], "controls": [], "outcome": {},
+        "parameters": {
+            "type": "object", "additionalProperties": False,
+            "properties": {"steps": {"type": "integer", "default": 8, "description": "How many."}},
+        },
+    }  # fmt: skip
+    database = Database(settings.database_url)
+    web = create_app(settings, database=database, catalog=Catalog({"some_kind": kind}), broker_ping=lambda: "ok")
+
+    def from_home(_class: type[Client], folder: Path | None = None) -> Client:
+        found = address(folder)
+        return Client(found.url, found.key, transport=httpx.WSGITransport(web), sleep=lambda _seconds: None)
+
+    monkeypatch.setattr(Client, "from_home", classmethod(from_home))
+    assert lamina("key", "bootstrap", "--home", home).exit_code == 0
+    yield home
+    database.close()
+
+
+def test_the_first_key_is_made_once_and_kept_for_its_owner_alone(home: Path) -> None:
+    first = lamina("key", "bootstrap", "--home", home)
+    assert first.exit_code == 0, first.output
+    kept = address(home)
+    assert kept.key == first.stdout.strip()
+    assert kept.key.startswith("lam_")
+    assert (home / "client.json").stat().st_mode & 0o777 == 0o600
+    again = lamina("key", "bootstrap", "--home", home)
+    assert again.exit_code == 2
+    assert "has a key already" in again.stderr
+    assert address(home) == kept
+    another = lamina("key", "bootstrap", "--another", "--home", home)
+    assert another.stdout.strip() not in ("", kept.key)
+
+
+def test_a_key_is_not_made_in_a_database_without_tables(tmp_path: Path) -> None:
+    result = lamina("key", "bootstrap", "--home", tmp_path)
+    assert result.exit_code == 3
+    assert "lamina migrate" in result.stderr
+
+
+def test_principals_and_keys_are_made_listed_and_revoked(api: Path) -> None:
+    assert lamina("principal", "create", "bot", "--home", api).exit_code == 0
+    made = lamina("key", "create", "bot", "--label", "ci", "--home", api)
+    assert made.exit_code == 0, made.output
+    secret = made.stdout.strip()
+    listed = json.loads(lamina("key", "list", "--home", api, "--json").stdout)
+    [key] = [key for key in listed if key["label"] == "ci"]
+    assert key["prefix"] in secret
+    assert secret not in json.dumps(listed)
+    keep_address(api / "bot", Address("http://lamina.test", secret))
+    assert lamina("model", "list", "--home", api / "bot").exit_code == 0
+    assert lamina("principal", "list", "--home", api / "bot").exit_code == 3  # its key has no scope admin
+    assert lamina("key", "revoke", key["id"], "--home", api).exit_code == 0
+    assert lamina("model", "list", "--home", api / "bot").exit_code == 3
+
+
+def test_trust_is_given_and_taken_by_the_operator(api: Path) -> None:
+    def trusted() -> bool:
+        [one] = json.loads(lamina("principal", "list", "--home", api, "--json").stdout)
+        return bool(one["trusted"])
+
+    assert not trusted()
+    assert lamina("principal", "trust", "operator", "--home", api).exit_code == 0
+    assert trusted()
+    assert lamina("principal", "trust", "operator", "--withdraw", "--home", api).exit_code == 0
+    assert not trusted()
+    assert lamina("principal", "trust", "nobody", "--home", api).exit_code == 2
+    assert lamina("principal", "trust", "operator", "--tenant", "none", "--home", api).exit_code == 2
+
+
+def test_the_operators_deeds_are_events(api: Path) -> None:
+    from sqlalchemy import select
+
+    from lamina.operator import opened
+    from service.store.system import system_session
+    from service.store.tables import Event
+
+    lamina("principal", "trust", "operator", "--home", api)
+    with opened(f"sqlite:///{api}/lamina.db") as database, system_session(database) as session:
+        actions = session.scalars(select(Event.action).order_by(Event.id)).all()
+    assert actions == ["principal made", "key made", "trust given"]
+
+
+def test_kinds_and_their_parameters_are_shown(api: Path) -> None:
+    listed = lamina("kinds", "--home", api)
+    assert listed.exit_code == 0, listed.output
+    assert "some_kind" in listed.stdout
+    shown = lamina("kinds", "some_kind", "--home", api)
+    assert "How many." in shown.stdout
+    assert lamina("kinds", "other_kind", "--home", api).exit_code == 3
+
+
+def test_files_are_uploaded_and_registered_over_the_api(api: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.pt2").write_bytes(b"abc")
+    (tmp_path / "facts.json").write_text(json.dumps(FACTS))
+    for version, follows in (("1", ()), ("2", ("--follows", "m@1"))):
+        words = ["--name", "m", "--version", version, "--facts", str(tmp_path / "facts.json"), "--no-wait", *follows]
+        added = lamina("model", "add", tmp_path / "model.pt2", *words, "--home", api)
+        assert added.exit_code == 0, added.output
+    listed = json.loads(lamina("model", "list", "--home", api, "--json").stdout)
+    assert [(model["version"], model["state"]) for model in listed] == [("2", "received"), ("1", "received")]
+    assert listed[0]["follows"] == listed[1]["id"]
+    again = lamina("model", "add", tmp_path / "model.pt2", *words, "--home", api)
+    assert again.exit_code == 3
+    assert "409" in again.stderr
+
+
+def test_the_doctor_finds_everything_here(home: Path) -> None:
+    result = lamina("doctor", "--home", home, "--json")
+    assert result.exit_code == 0, result.output
+    found = {one["subject"]: one for one in json.loads(result.stdout)}
+    assert {"python", "sandbox", "broker", "database", "devices", "memory", "disk"} < set(found)
+    assert found["database"]["state"] == "ok"
+    assert [one for one in found.values() if one["state"] == "broken"] == []
+
+
+def test_the_doctor_names_a_database_that_was_not_migrated(tmp_path: Path) -> None:
+    (tmp_path / "lamina.db").touch()
+    result = lamina("doctor", "--home", tmp_path)
+    assert result.exit_code == 1
+    assert "lamina migrate" in result.stdout
+    assert "broken here: database" in result.stderr
