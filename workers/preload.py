@@ -26,38 +26,39 @@ _LAZY = (
     # torch.export.load: the reader of archives, the schema, and what its deserialiser imports inside functions
     "torch.export.pt2_archive._package",
     "torch._export.serde.serialize",
-    "torch._export.serde.schema",
-    "torch._export.verifier",
-    "torch._inductor.cpp_builder",  # for one path function; pulls in inductor's configuration
+    "torch._export.db.logging",
+    "torch._export.passes._node_metadata_hook",
+    "torch._export.passes.add_runtime_assertions_for_constraints_pass",
+    "torch._export.passes.collect_tracepoints_pass",
     "torch._inductor.codecache",
+    "torch._inductor.cpp_builder",  # for one function on paths; it pulls in inductor's configuration
+    "torch._inductor.sizevars",
+    "torch.export._leakage_detection_utils",
+    "torch.export._trace",
+    "torch.export._unlift",
     # torch.export.unflatten and the symbolic shapes of a dynamic batch
     "torch.export.unflatten",
     "torch.fx.experimental.symbolic_shapes",
-    "torch.fx.passes.runtime_assert",
+    "torch.fx.experimental.validator",
     "torch.utils._sympy.functions",
     "torch.utils._sympy.interp",
-    "torch.utils._sympy.numbers",
     "torch.utils._sympy.solve",
     "torch.utils._sympy.value_ranges",
-    "sympy.functions.elementary.integers",
     "sympy.parsing.sympy_parser",  # sympify, for sizes that were checked before
     "sympy.printing.str",
-    # fake tensors: meta kernels, decompositions and operator registrations made on first use
+    "sympy.tensor.tensor",  # sympy looks for it when it compares sizes
+    # fake tensors and meta kernels
     "torch._dynamo",
     "torch._dynamo.eval_frame",
-    "torch._subclasses.fake_tensor",
-    "torch._meta_registrations",
-    "torch._decomp",
-    "torch._refs",
-    "torch._higher_order_ops",
     "torch._functorch.aot_autograd",
-    "torch.utils.deterministic",
-    "torch.backends.cuda",
-    # standard library parts used lazily by the above and by error reports
+    "torch._subclasses.fake_tensor",
+    # a lock that torch makes when a program is read; what safetensors writes tensors with; codecs looked up by name
+    "multiprocessing.synchronize",
+    "numpy.ctypeslib",
+    "encodings.ascii",
+    "encodings.cp437",  # names in archives
     "encodings.idna",
     "encodings.latin_1",
-    "traceback",
-    "zipfile",
 )
 
 for _name in _LAZY:

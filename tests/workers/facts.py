@@ -22,8 +22,8 @@ def model_facts(shape: tuple[int, ...], classes: int = 3) -> ModelFacts:
     )
 
 
-def dataset_facts(shape: tuple[int, ...], classes: int = 3, **changes: object) -> DatasetFacts:
-    """Labelled examples for that classifier."""
+def dataset_facts(shape: tuple[int, ...], **changes: object) -> DatasetFacts:
+    """Labelled examples for that classifier of three classes."""
     return DatasetFacts.model_validate(
-        {"input": input_facts(shape), "classes": [f"class {at}" for at in range(classes)], **changes}
+        {"input": input_facts(shape), "classes": [f"class {at}" for at in range(3)], **changes}
     )

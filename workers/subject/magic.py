@@ -30,7 +30,7 @@ _ARCHIVES = {
     r".*\.weights\.h5": "a Keras model (.keras)",
     r"code/.*": "a TorchScript archive",
     r"data\.pkl": "a Python pickle in a zip (torch.save), which runs code when it is opened",
-    r"serialized_exported_program\.json": "a torch.export archive of the layout before torch 2.7",
+    r"serialized_exported_program\.json": "a torch.export archive of the layout of torch 2.6 and before",
     r".*\.npy": "a NumPy archive (.npz)",
     r"data/aotinductor/.*": "a compiled AOTInductor package, which holds native code",
 }

@@ -1,5 +1,6 @@
 """Does every sound `.pt2` come in with its numbers unchanged, and does everything else stay out?"""
 
+import contextlib
 import copy
 import json
 import os
@@ -257,7 +258,7 @@ def test_another_format_is_named_and_three_lines_make_a_pt2(name, content, said,
         (["m/code/a.py", "m/data.pkl", "m/constants.pkl"], "TorchScript"),
         (["config.json", "model.weights.h5"], "Keras"),
         (["inputs.npy"], "NumPy"),
-        (["serialized_exported_program.json", "version"], "before torch 2.7"),
+        (["serialized_exported_program.json", "version"], "torch 2.6 and before"),
         (["m/data/aotinductor/model/a.so"], "AOTInductor"),
         (["<b>.txt"], "without models"),
     ],
@@ -281,7 +282,7 @@ def test_a_real_torch_save_file_is_named_and_not_opened(tmp_path):
 def test_a_truncated_file_is_refused(share, exported, tmp_path):
     content = exported.read_bytes()
     (tmp_path / "t.pt2").write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(Refusal, match="truncated|not a whole zip|missing") as caught:
+    with pytest.raises(Refusal, match="not a whole zip") as caught:
         rewrite(tmp_path / "t.pt2", tmp_path / "c.pt2")
     assert caught.value.code == "corrupt-archive"
 
@@ -303,10 +304,8 @@ def test_three_hundred_damaged_copies_are_refused_or_come_in_and_none_crashes(ex
         damaged = bytearray(content)
         damaged[at] ^= 1 + at % 255
         (tmp_path / "d.pt2").write_bytes(damaged)
-        try:
+        with contextlib.suppress(Refusal):
             rewrite(tmp_path / "d.pt2", tmp_path / "c.pt2")
-        except Refusal as refusal:
-            assert refusal.reason().detail
 
 
 @pytest.mark.parametrize(
@@ -317,9 +316,9 @@ def test_member_names_that_are_no_plain_paths_are_refused(name, members, refused
 
 
 def test_a_member_that_occurs_twice_is_refused(members, tmp_path):
-    with zipfile.ZipFile(tmp_path / "d.pt2", "w") as file, pytest.warns(UserWarning, match="Duplicate"):
-        for name, content in [*members.items(), (model_part(members), b"{}")]:
-            file.writestr(name, content)
+    packed(members, tmp_path / "d.pt2")
+    with zipfile.ZipFile(tmp_path / "d.pt2", "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr(model_part(members), b"{}")
     with pytest.raises(Refusal) as caught:
         rewrite(tmp_path / "d.pt2", tmp_path / "c.pt2")
     assert caught.value.code == "duplicate-member"
@@ -426,6 +425,8 @@ def test_an_empty_payload_of_a_declared_terabyte_is_refused(members, refused):
     assert refused(hostile).code == "tensor-size"
 
 
+LEAF = {"type": None, "context": None, "children_spec": []}
+ENUM_KEY = json.dumps([1, {"type": "builtins.dict", "context": '[{"__enum__": "os:x"}]', "children_spec": [LEAF]}])
 CODE = "__import__('os').system('touch marker')"
 
 
@@ -450,9 +451,7 @@ def first_node(program: dict[str, Any]) -> dict[str, Any]:
         lambda p: p["graph_module"]["module_call_graph"][0]["signature"].update(
             out_spec='[1, {"type": "collections.defaultdict", "context": "[]", "children_spec": []}]'
         ),
-        lambda p: p["graph_module"]["module_call_graph"][0]["signature"].update(
-            out_spec='[1, {"type": "builtins.dict", "context": "[{\\"__enum__\\": \\"os:x\\"}]", "children_spec": [{"type": null, "context": null, "children_spec": []}]}]'
-        ),
+        lambda p: p["graph_module"]["module_call_graph"][0]["signature"].update(out_spec=ENUM_KEY),
         lambda p: p["graph_module"]["module_call_graph"][1].update(fqn="a'); evil("),
         lambda p: first_node(p).update(target="torch.ops.aten.from_file.default"),
         lambda p: first_node(p).update(target="torch.os.system"),
