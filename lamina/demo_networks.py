@@ -150,7 +150,7 @@ def digits() -> Task:
         role="Reads one handwritten digit.",
         example_name="image",
         network=DigitsNetwork,
-        epochs=20,
+        epochs=12,
         required_accuracy=0.97,
     )
 

@@ -79,19 +79,10 @@ def api() -> None:
     """Serve the HTTP API (waitress) until SIGTERM."""
     found = settings()
     with needs("api", "lamina api"):
-        import waitress
-
         from service.app import create_app
+        from service.http.server import make_server
     _exit_on_sigterm()
-    waitress.serve(
-        create_app(found),
-        host=found.host,
-        port=found.port,
-        threads=found.http_threads,
-        max_request_body_size=found.blob_bytes + found.body_bytes,  # the API's own limits answer first, with a problem
-        channel_timeout=300,
-        ident=None,
-    )
+    make_server(create_app(found), found).run()
 
 
 def scheduler() -> None:
