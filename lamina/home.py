@@ -70,6 +70,11 @@ def keep_address(home: Path, found: Address) -> Path:
     return _write(home / CLIENT_FILE, {"url": found.url, "key": found.key})
 
 
+def kept_key(home: Path) -> str:
+    """The key in the home folder's `client.json`; empty when there is none."""
+    return _read(home / CLIENT_FILE).get("key", "")
+
+
 def keep_settings(home: Path, settings: Mapping[str, str]) -> Path:
     """Write `operator.json`, the LAMINA_* variables of the stack that runs in `home`; returns its path."""
     return _write(home / OPERATOR_FILE, dict(settings))

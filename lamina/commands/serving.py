@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from lamina.commands.configured import settings
 from lamina.commands.shown import Home, say
 from lamina.failure import Failure, Usage, needs, require
-from lamina.home import Address, home_folder, keep_address, keep_settings
+from lamina.home import Address, home_folder, keep_address, keep_settings, kept_key
 
 if TYPE_CHECKING:
     from lamina.up import Stack
@@ -63,8 +62,7 @@ def first_key(stack: "Stack", *, tenant: str = "demo", principal: str = "operato
     keep_settings(stack.home, stack.settings())
     with opened(stack.settings()["LAMINA_DATABASE_URL"]) as database:
         made = bootstrap(database, tenant=tenant, principal=principal)
-    kept = kept_key(stack.home)
-    found = Address(stack.url, kept if made is None else made.text)
+    found = Address(stack.url, kept_key(stack.home) if made is None else made.text)
     keep_address(stack.home, found)
     return found
 
@@ -73,6 +71,7 @@ def _first_key(stack: "Stack") -> None:
     found = first_key(stack)
     where = stack.home / "client.json"
     say(f"key   in {where}" if found.key else f"key   none in {where}; `lamina key bootstrap --another` makes one")
+    say("      models are loaded only for a principal you trust: lamina principal trust operator")
 
 
 def api() -> None:
@@ -122,14 +121,6 @@ def migrate() -> None:
     with needs("api", "lamina migrate"):
         from service.store.migrate import upgrade
     upgrade(found.database_url)
-
-
-def kept_key(home: Path) -> str:
-    """The key in the home folder's client.json; empty when there is none."""
-    import json
-
-    file = home / "client.json"
-    return str(json.loads(file.read_text()).get("key", "")) if file.exists() else ""
 
 
 def _exit_on_sigterm() -> None:

@@ -73,7 +73,12 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, title:
 
     table = Table(title=None if title is None else Text(title), title_justify="left")
     for head in heads:
-        table.add_column(head.removeprefix(">"), justify="right" if head.startswith(">") else "left", overflow="fold")
+        table.add_column(
+            head.removeprefix(">"),
+            justify="right" if head.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=head == "id",  # so that it can be copied in one piece
+        )
     for row in rows:
         table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     console().print(table)
