@@ -1,6 +1,5 @@
 """How does the child answer its worker? Results as files, a word on the line, and reasons in words."""
 
-import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,10 +10,9 @@ from service.contracts.job import Failed, Inspected, Refused, Succeeded
 from service.contracts.problem import Fault, Reason
 from workers.kind import AnalysisError
 from workers.numerics.determinism import NotFinite
+from workers.subject.refusal import without_paths
 from workers.subject.staged import Disagreement
 from workers.sweep.refusals import SweepRefused
-
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")
 
 
 class Line(Protocol):
@@ -48,9 +46,15 @@ def reason_of(error: Exception) -> Reason:
             remedy="Ask for fewer examples or layers, or give the worker a larger memory budget.",
             permanent=False,
         )
+    if "does not have a deterministic implementation" in str(error):
+        return Reason(
+            code="not-deterministic",
+            detail=without_paths(str(error))[:2000],
+            remedy="An operator of this model has no repeatable kernel on this device; use a CPU worker.",
+        )
     return Reason(
         code="internal",
-        detail=_PATH.sub("(path)", f"{type(error).__name__}: {error}")[:2000],
+        detail=without_paths(f"{type(error).__name__}: {error}")[:2000],
         remedy="This is a fault of the service or of the kind; report it with the analysis id.",
     )
 

@@ -112,6 +112,33 @@ def test_a_layer_called_twice_is_listed_once_with_two_calls(scratch):
     assert {layer.name: layer.calls for layer in found.manifest.layers} == {"inner": 2, "act": 2, "head": 1}
 
 
+def test_a_static_export_is_inspected_with_its_own_batch_size(scratch):
+    raw_export(made(Cnn).eval(), (1, 8, 8), scratch / "inputs" / "source", dynamic=False, batch=3)
+    found = inspected(scratch, InspectModel(member="a1", facts=model_facts((1, 8, 8)), trusted=True))
+    assert found.manifest.batch == 3
+    assert "exported with a fixed batch of 3: every pass is padded to 3 rows" in found.manifest.notes
+    assert {layer.output_shape[0] for layer in found.manifest.layers} == {"N"}
+    assert {layer.auditable for layer in found.manifest.layers} == {"auditable"}
+
+
+def test_the_head_of_one_class_is_auditable_though_other_classes_do_not_depend_on_it(scratch):
+    class Heads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.heads = torch.nn.ModuleList(torch.nn.Linear(4, 1) for _ in range(3))
+
+        def forward(self, x):
+            return torch.cat([head(x) for head in self.heads], 1)
+
+    found = inspected(scratch, model_job(scratch, Heads, (4,)))
+    layers = {layer.name: layer for layer in found.manifest.layers}
+    assert {name: layer.auditable for name, layer in layers.items()} == {
+        "heads": "not_fired",
+        **{f"heads.{at}": "auditable" for at in range(3)},
+    }
+    assert layers["heads"].type == "container"
+
+
 def test_which_output_is_analysed_is_noted(scratch):
     found = inspected(scratch, model_job(scratch, TwoOutputs, (4,)))
     assert "of 2 output tensors, output 1 is analysed" in found.manifest.notes

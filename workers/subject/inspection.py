@@ -10,7 +10,7 @@ from workers.subject.declared import agrees, specs
 from workers.subject.layers import inventory, random_inputs
 from workers.subject.npz import rewrite_dataset
 from workers.subject.pt2 import REWRITER, Loaded, load, rewrite
-from workers.subject.refusal import Refusal
+from workers.subject.refusal import Refusal, without_paths
 
 
 def inspect_model(source: Path, target: Path, facts: ModelFacts, *, trusted: bool) -> ModelManifest:
@@ -24,7 +24,7 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts, *, trusted: boo
         raise Refusal(
             "untrusted-principal",
             "the file is well-formed, but models are only loaded for principals that an operator has marked trusted",
-            "Ask whoever runs this service to mark your principal trusted, with the `lamina key` command.",
+            "Ask whoever runs this service to mark your principal trusted (lamina principal trust).",
         )
     loaded = load(target)
     agrees(loaded, facts)
@@ -59,7 +59,10 @@ def _observed(loaded: Loaded, facts: ModelFacts) -> list[str]:
         except Exception as error:
             raise Refusal(
                 "does-not-run",
-                f"a forward pass of {list(given.shape)} fails: {type(error).__name__}: {error}"[:2000],
+                f"a forward pass of {list(given.shape)} fails with {type(error).__name__}:"
+                f" {without_paths(str(error))[:2000]}",
+                    :2000
+                ],
                 "Export the model again and run the loaded program once yourself before sending it.",
             ) from error
     if not bool(torch.isfinite(output).all()):

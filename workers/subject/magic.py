@@ -40,7 +40,7 @@ def require_pt2(path: Path) -> None:
     """Returns if the file may be a torch.export archive; else says what it is and how to make one."""
     found = _named(path)
     if found is not None:
-        raise Refusal("not-a-pt2", f"the file is {found}, not a torch.export archive (.pt2)", EXPORT)
+        raise Refusal("not-a-pt2", f"the file is {found}; a torch.export archive (.pt2) is needed", EXPORT)
 
 
 def require_npz(path: Path) -> None:
@@ -49,7 +49,7 @@ def require_npz(path: Path) -> None:
     if found is not None:
         raise Refusal(
             "not-an-npz",
-            f"the file is {found}, not a NumPy archive (.npz)",
+            f"the file is {found}; a NumPy archive (.npz) is needed",
             'Save named arrays: numpy.savez("data.npz", inputs=inputs, labels=labels)',
         )
 

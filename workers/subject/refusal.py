@@ -1,5 +1,7 @@
 """How does intake say no? By naming the part of the file that is wrong and what would make it right."""
 
+import re
+
 from service.contracts.problem import Reason
 
 
@@ -13,6 +15,14 @@ class Refusal(Exception):
     def reason(self) -> Reason:
         """As the child answers with it; long texts are cut to what the contract holds."""
         return Reason(code=self.code, detail=self.detail[:4000], remedy=self.remedy and self.remedy[:4000])
+
+
+_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")
+
+
+def without_paths(text: str) -> str:
+    """A message of a library as a customer may see it: no path of this machine in it."""
+    return _PATH.sub("(path)", text)
 
 
 def quoted(text: object, limit: int = 80) -> str:

@@ -574,3 +574,15 @@ def test_what_torch_says_of_a_program_it_cannot_read_is_passed_on(members, tmp_p
     with pytest.raises(Refusal, match="no_such_operator") as caught:
         load(tmp_path / "c.pt2")
     assert caught.value.code == "not-loadable"
+
+
+def test_no_module_runs_node_by_node_and_hooks_still_fire(exported, tmp_path):
+    rewrite(exported, tmp_path / "c.pt2")
+    model = load(tmp_path / "c.pt2").model
+    seen: list[str] = []
+    for name, module in model.named_modules():
+        assert not vars(module).get("_run_with_interpreter", False)
+        if name:
+            module.register_forward_hook(lambda _module, _inputs, output, name=name: seen.append(name))
+    model(torch.randn(2, 1, 8, 8))
+    assert seen == ["conv", "norm", "act", "drop", "pool", "head"]
