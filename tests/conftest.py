@@ -15,6 +15,9 @@ from service.store.migrate import upgrade
 from service.store.system import system_session
 from service.store.tables import Principal, Tenant
 from tests.servers import Servers
+from tests.stacks import client, fragile, running
+
+__all__ = ["client", "fragile", "running"]  # fixtures of whole stacks
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MakeTenant = Callable[[str], UUID]

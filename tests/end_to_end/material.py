@@ -45,7 +45,7 @@ def network(width: int = 16, depth: int = 2, seed: int = 0) -> nn.Module:
 
 
 def write_model(path: Path, model: nn.Module | None = None) -> Path:
-    export(model or network(), (torch.zeros(2, FEATURES),), path)
+    export(model or network(), torch.zeros(2, FEATURES), path)
     return path
 
 

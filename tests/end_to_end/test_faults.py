@@ -18,8 +18,8 @@ from service.contracts.api import AnalysisSubmission, AuditSubmission, AuditView
 from service.contracts.status import AuditState
 from service.store.system import system_session
 from service.store.tables import Analysis, Event
-from tests.end_to_end.conftest import Running, processes_of
 from tests.end_to_end.material import Registered, network, register
+from tests.stacks import Running, processes_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 SLOW_RUN = {"steps": 400, "verify": 0}  # seconds on the network below

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Running
 from tests.end_to_end.material import register, write_dataset, write_model
+from tests.stacks import Running
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from lamina.client import Client
 from lamina.transport import ApiProblem
 from service.contracts.api import AnalysisSubmission, AuditSubmission, InputSubmission
 from service.contracts.status import AnalysisState, AuditState
-from tests.end_to_end.conftest import Running
 from tests.end_to_end.material import register
+from tests.stacks import Running
 
 pytestmark = pytest.mark.stack
 QUICK_RUN = {"steps": 16, "verify": 1}
