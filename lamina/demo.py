@@ -98,7 +98,8 @@ def _make(task: Task, folder: Path) -> list[Exported]:
         file = folder / f"{task.name}-{trained.version}.pt2"
         export(trained.network, task.preprocessed(task.test_inputs[:2]), file)
         exported.append(Exported(trained=trained, file=file))
-        say(f"trained  {task.name}@{trained.version}: {trained.epochs} epochs, test accuracy {trained.accuracy:.1%}")
+        epochs = "1 epoch" if trained.epochs == 1 else f"{trained.epochs} epochs"
+        say(f"trained  {task.name}@{trained.version}: {epochs}, test accuracy {trained.accuracy:.1%}")
     return exported
 
 
