@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from pydantic import ValidationError
 
 from service.contracts.job import Failed, Inspected, Refused, Succeeded
 from service.contracts.problem import Fault, Reason
 from workers.kind import AnalysisError
 from workers.numerics.determinism import NotFinite
-from workers.subject.refusal import without_paths
+from workers.subject.refusal import out_of_memory, without_paths
 from workers.subject.staged import Disagreement
 from workers.sweep.refusals import SweepRefused
 
@@ -39,7 +38,7 @@ def reason_of(error: Exception) -> Reason:
         return Reason(code="not-applicable", detail=str(error)[:4000])
     if isinstance(error, NotFinite):
         return Reason(code="not-finite", detail=str(error)[:4000])
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return Reason(
             code="memory",
             detail="the memory given to this analysis did not suffice",
@@ -56,13 +55,6 @@ def reason_of(error: Exception) -> Reason:
         code="internal",
         detail=without_paths(f"{type(error).__name__}: {error}")[:2000],
         remedy="This is a fault of the service or of the kind; report it with the analysis id.",
-    )
-
-
-def _out_of_memory(error: Exception) -> bool:
-    said = ("DefaultCPUAllocator", "not enough memory", "std::bad_alloc")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
     )
 
 

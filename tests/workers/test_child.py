@@ -233,6 +233,20 @@ def test_bytes_that_are_no_model_are_refused_and_named(scratch):
     assert found.reason.code == "not-a-pt2"
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_during_an_inspection_does_not_refuse_the_file(error, scratch, monkeypatch):
+    job = model_job(scratch, Mlp, (4,))
+
+    def greedy(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.export, "load", greedy)
+    found = inspected(scratch, job)
+    assert isinstance(found, Failed)
+    assert (found.reason.code, found.reason.permanent) == ("memory", False)
+    assert not list((scratch / "results").rglob("canonical*"))
+
+
 def test_a_fault_of_ours_during_an_inspection_is_failed_without_a_path(scratch, monkeypatch):
     job = model_job(scratch, Mlp, (4,))
 

@@ -10,7 +10,7 @@ from workers.subject.declared import agrees, specs
 from workers.subject.layers import inventory, random_inputs
 from workers.subject.npz import rewrite_dataset
 from workers.subject.pt2 import REWRITER, Loaded, load, rewrite
-from workers.subject.refusal import Refusal, without_paths
+from workers.subject.refusal import Refusal, out_of_memory, without_paths
 
 
 def inspect_model(source: Path, target: Path, facts: ModelFacts, *, trusted: bool) -> ModelManifest:
@@ -57,12 +57,12 @@ def _observed(loaded: Loaded, facts: ModelFacts) -> list[str]:
         try:
             output = loaded.model(given)
         except Exception as error:
+            if out_of_memory(error):
+                raise
             raise Refusal(
                 "does-not-run",
                 f"a forward pass of {list(given.shape)} fails with {type(error).__name__}:"
                 f" {without_paths(str(error))[:2000]}",
-                    :2000
-                ],
                 "Export the model again and run the loaded program once yourself before sending it.",
             ) from error
     if not bool(torch.isfinite(output).all()):

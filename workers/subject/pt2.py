@@ -25,7 +25,7 @@ from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
 from workers.subject.magic import require_pt2
 from workers.subject.payload import Payloads, payloads
 from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
-from workers.subject.refusal import Refusal, quoted, without_paths
+from workers.subject.refusal import Refusal, out_of_memory, quoted, without_paths
 
 REWRITER = "lamina.pt2/1"
 _ROOT = "model"
@@ -248,6 +248,8 @@ def _explained(what: str) -> Iterator[None]:
     except Refusal:
         raise
     except Exception as error:  # whatever torch raises on a file means that the file cannot be read
+        if out_of_memory(error):
+            raise
         last = heard[-1] if heard else str(error)
         text = " ".join(without_paths(f"{type(error).__name__}: {last}").split())
         raise Refusal(

@@ -2,6 +2,8 @@
 
 import re
 
+import torch
+
 from service.contracts.problem import Reason
 
 
@@ -23,6 +25,14 @@ _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")
 def without_paths(text: str) -> str:
     """A message of a library as a customer may see it: no path of this machine in it."""
     return _PATH.sub("(path)", text)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, which says nothing of the file; torch reports it as a RuntimeError of its allocator."""
+    said = ("DefaultCPUAllocator", "not enough memory", "std::bad_alloc")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )
 
 
 def quoted(text: object, limit: int = 80) -> str:
