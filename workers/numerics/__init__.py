@@ -1,0 +1,1 @@
+"""The numerical ground the engines stand on: quadrature, intervals, determinism."""

@@ -1,0 +1,223 @@
+"""How much of the output's change flows through each unit of every layer?
+
+One forward and one backward pass per chunk of path points serve all layers at once: a forward hook keeps each layer's
+value, a tensor hook multiplies its gradient in as soon as it exists, and both are let go there and then. Conductance
+as in Dhamdhere et al., arXiv:1805.12233; the sums are in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+
+from workers.numerics.determinism import NotFinite
+from workers.numerics.memory import return_freed_pages
+from workers.sweep.completeness import Endpoints
+from workers.sweep.looks import Place
+from workers.sweep.plan import Plan
+from workers.sweep.probe import Probe, Tap
+from workers.sweep.reducers import Block, Reducer
+from workers.sweep.refusals import ChangingGraph
+from workers.sweep.rules import PathSum, nodes
+from workers.sweep.target import Target
+from workers.sweep.watch import Watch, differentiable_recurrence, frozen
+
+OnChunk = Callable[[float], None]
+"""Called with the fraction done after every chunk; an exception from it ends the sweep."""
+
+
+def sweep(
+    model: nn.Module,
+    probe: Probe,
+    plan: Plan,
+    inputs: tuple[Tensor, ...],
+    baselines: tuple[Tensor, ...],
+    target: Target,
+    reducers: Sequence[Reducer],
+    on_chunk: OnChunk | None = None,
+) -> Endpoints:
+    """Sweeps the examples through `model`; every reducer takes every block of attributions. Returns the target's ends.
+
+    inputs: one tensor per argument, examples along axis 0; baselines: the same shapes, or one row for all examples.
+    Raises NotFinite, BadTarget, ChangingGraph. Hooks and gradient flags are put back also then.
+    """
+    return_freed_pages()
+    examples = len(inputs[0])
+    target.check((0, *probe.output_shape), examples)
+    ends: list[Endpoints] = []
+    with frozen(model), differentiable_recurrence(model):
+        run = _Sweep(model, probe, plan, reducers)
+        chunks = ceil(examples / plan.examples) * len(run.spans)
+        done = 0
+        for start in range(0, examples, plan.examples):
+            block = _Examples.cut(inputs, baselines, target, start, min(start + plan.examples, examples), plan.device)
+            ends.append(run.ends(block))
+            for _ in run.chunks(block):
+                done += 1
+                if on_chunk is not None:
+                    on_chunk(done / chunks)
+            run.finish(block)
+    return Endpoints(torch.cat([end.output for end in ends]), torch.cat([end.baseline_output for end in ends]))
+
+
+class _Examples:
+    """A block of examples that share their chunks."""
+
+    __slots__ = ("baselines", "differences", "start", "still", "stop", "target")
+
+    def __init__(self, start: int, baselines: tuple[Tensor, ...], inputs: tuple[Tensor, ...], target: Target) -> None:
+        self.start, self.stop, self.baselines, self.target = start, start + len(inputs[0]), baselines, target
+        self.differences = tuple(x - b for x, b in zip(inputs, baselines, strict=True))
+        moves = torch.stack([d.flatten(1).ne(0).any(1) for d in self.differences]).any(0)
+        self.still = (~moves).nonzero().flatten()
+
+    @classmethod
+    def cut(
+        cls,
+        inputs: tuple[Tensor, ...],
+        baselines: tuple[Tensor, ...],
+        target: Target,
+        start: int,
+        stop: int,
+        device: str,
+    ) -> _Examples:
+        some = tuple(x[start:stop].to(device) for x in inputs)
+        origin = tuple(
+            (b if len(b) == 1 else b[start:stop]).to(device).expand_as(x) for b, x in zip(baselines, some, strict=True)
+        )
+        return cls(start, origin, some, target.of(start, stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def at(self, alphas: Sequence[float]) -> tuple[Tensor, ...]:
+        """The points x' + α (x - x'), all examples of the first α, then of the next: (alphas * examples, ...)."""
+        made = []
+        for base, change in zip(self.baselines, self.differences, strict=True):
+            weights = torch.tensor(alphas, dtype=base.dtype, device=base.device).view(-1, *[1] * base.ndim)
+            made.append((weights * change).add_(base).flatten(0, 1))
+        return tuple(made)
+
+
+class _Sweep:
+    """The state of one sweep: what is watched, and the sums of the block in hand."""
+
+    def __init__(self, model: nn.Module, probe: Probe, plan: Plan, reducers: Sequence[Reducer]) -> None:
+        self._model, self._probe, self._plan, self._reducers = model, probe, plan, reducers
+        self._taps: dict[Place, Tap] = {tap.place: tap for tap in (probe.tap(key) for key in plan.taps)}
+        self._first = {tap.place for tap in self._taps.values() if not tap.upstream & set(plan.taps)}
+        points = nodes(plan.rule, plan.steps)
+        self.spans = [points[at : at + plan.points] for at in range(0, len(points), plan.points)]
+        self._sums: dict[Place, PathSum] = {}
+        self._values: dict[Place, tuple[Tensor, int]] = {}
+        self._sources: list[Tensor] = []
+        self._rows, self._points = (0, 0), 0
+
+    def ends(self, block: _Examples) -> Endpoints:
+        """The target at the block's inputs and baselines."""
+        n, fixed = len(block), self._probe.rows
+        if fixed is None or fixed >= 2 * n:
+            read = self._evaluate(block.at([1.0, 0.0]), block.target, 2 * n).to("cpu", torch.float64)
+            return Endpoints(read[:n], read[n:])
+        output, origin = (self._evaluate(block.at([alpha]), block.target, n) for alpha in (1.0, 0.0))
+        return Endpoints(output.to("cpu", torch.float64), origin.to("cpu", torch.float64))
+
+    def chunks(self, block: _Examples) -> Iterator[None]:
+        """Runs forward and backward for each span of points, yielding after each."""
+        self._sums = {place: self._sum(tap, block) for place, tap in self._taps.items()}
+        layers = {tap.layer for tap in self._taps.values()}
+        with torch.enable_grad(), Watch(self._model, self._see, layers) as watch:
+            for alphas in self.spans:
+                self._step(watch, block, alphas)
+                yield
+
+    def finish(self, block: _Examples) -> None:
+        """Gives the block's attributions to the reducers, one tap at a time."""
+        made = [self._block(tap, self._sums.pop(place).total, block) for place, tap in self._taps.items()]
+        if made and not bool(torch.isfinite(torch.stack([each.absolute for each in made])).all()):
+            raise NotFinite(next(each.key for each in made if not bool(torch.isfinite(each.absolute).all())))
+        for each in made:
+            for reducer in self._reducers:
+                reducer.take(each)
+
+    def _sum(self, tap: Tap, block: _Examples) -> PathSum:
+        total = torch.zeros(len(block), *tap.shape, dtype=getattr(torch, tap.dtype), device=self._plan.device)
+        return PathSum(self._plan.rule, total, chunks=len(self.spans))
+
+    def _block(self, tap: Tap, total: Tensor, block: _Examples) -> Block:
+        if len(block.still):
+            total[block.still] = 0  # no path, no conductance; what is there is rounding between rows of one batch
+        flat = total.reshape(len(total), -1)
+        signed, absolute = flat.sum(1, dtype=torch.float64), flat.abs().sum(1, dtype=torch.float64)
+        return Block(tap.key, block.start, block.stop, total, signed, absolute)
+
+    def _step(self, watch: Watch, block: _Examples, alphas: Sequence[float]) -> None:
+        points = self._padded(block.at(alphas))
+        leaves = tuple(tensor.requires_grad_() for tensor in points)
+        count = len(alphas) * len(block)
+        self._rows = (len(points[0]), count)
+        self._points = len(alphas)
+        output = watch.run(tuple(leaf.clone() for leaf in leaves) if self._probe.clones_input else leaves)
+        if len(self._values) < len(self._taps):
+            raise ChangingGraph(_not_run(next(tap for place, tap in self._taps.items() if place not in self._values)))
+        score = block.target.select(output, count).sum()
+        del output
+        sources, self._sources = self._sources, []
+        if score.requires_grad and sources:
+            torch.autograd.grad(score, sources, allow_unused=True)
+        for place in list(self._values):
+            self._add(place, None)  # the gradient did not get here: on this chunk it is zero
+
+    def _see(self, _module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
+        place = (layer, call, position)
+        tap = self._taps.get(place)
+        if tap is None:
+            return tensor
+        value = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        value.register_hook(partial(self._on_gradient, place))  # type: ignore[no-untyped-call] # torch leaves it so
+        held = value.detach()
+        self._values[place] = (held, held._version)
+        if place in self._first:
+            self._sources.append(value)
+        return value.clone() if tap.clone else value
+
+    def _on_gradient(self, place: Place, gradient: Tensor | None) -> None:
+        self._add(place, gradient)
+
+    def _add(self, place: Place, gradient: Tensor | None) -> None:
+        tap = self._taps[place]
+        if place not in self._values:
+            raise ChangingGraph(_not_run(tap))
+        value, version = self._values.pop(place)
+        if value._version != version:
+            raise ChangingGraph(f"the output of '{tap.key}' was changed in place on the path, but not in the probe")
+        slope = torch.zeros_like(value) if gradient is None else gradient.detach()
+        self._sums[place].add(self._shaped(tap, value), self._shaped(tap, slope))
+
+    def _shaped(self, tap: Tap, tensor: Tensor) -> Tensor:
+        """(points, examples, ...) of the rows that are not padding."""
+        if tap.layout is None:
+            raise ChangingGraph(f"'{tap.key}' has no axis of examples and cannot be attributed")
+        rows, count = self._rows
+        examples = tap.layout.split(tensor, rows)[:count]
+        return examples.view(self._points, count // self._points, *examples.shape[1:])
+
+    def _padded(self, points: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The points, and their last row as often as the model's batch size needs."""
+        short = max(self._probe.rows or self._probe.least_rows, len(points[0])) - len(points[0])
+        if not short:
+            return points
+        return tuple(torch.cat([t, t[-1:].expand(short, *t.shape[1:])]) for t in points)
+
+    def _evaluate(self, points: tuple[Tensor, ...], target: Target, rows: int) -> Tensor:
+        with torch.no_grad():
+            given = self._padded(points)
+            return target.select(self._model(*(t.clone() for t in given) if self._probe.clones_input else given), rows)
+
+
+def _not_run(tap: Tap) -> str:
+    return f"'{tap.key}' ran in the probe but not along the path: what runs depends on the values of the input"
