@@ -1,12 +1,12 @@
 """What does the API look like to a machine? OpenAPI 3.1, made from the same declarations that serve the requests.
 
-`python -m service.http.openapi` writes it to docs/openapi.json; a test compares the two.
+`python -m service.http.openapi` prints it; `make openapi` keeps that as docs/openapi.json, which a test compares.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -256,12 +256,10 @@ def text(made: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write docs/openapi.json."""
+    """Print the document."""
     from service.http.resources import RESOURCES
 
-    target = Path(__file__).parents[2] / "docs" / "openapi.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(text(document(RESOURCES)))
+    sys.stdout.write(text(document(RESOURCES)))
 
 
 if __name__ == "__main__":

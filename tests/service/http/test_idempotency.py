@@ -92,4 +92,6 @@ def test_tenants_do_not_share_keys(ask: Asker, stranger: Asker) -> None:
 def test_a_key_that_is_no_token_is_refused(ask: Asker, key: str) -> None:
     digest = bodies.upload(ask, "weights")
 
-    problem(ask.post("/v1/models", bodies.model(digest), headers={"Idempotency-Key": key}), "invalid", "Idempotency-Key")
+    problem(
+        ask.post("/v1/models", bodies.model(digest), headers={"Idempotency-Key": key}), "invalid", "Idempotency-Key"
+    )

@@ -60,7 +60,14 @@ def test_every_filter_narrows(ask: Asker, history: list[str]) -> None:
     assert values(ask, f"audit={history[0]}") == [1.0, 1.0]
     assert values(ask, "layer=a&since=2026-03-01T12:01:00Z") == [3.0, 2.0]
     assert values(ask, "layer=a&until=2026-03-01T12:01:00%2B00:00") == [1.0]
-    for nothing in ("model_name=other", "model_version=2", "kind=lime", "metric=accuracy", "layer=z", f"audit={NOBODYS}"):
+    for nothing in (
+        "model_name=other",
+        "model_version=2",
+        "kind=lime",
+        "metric=accuracy",
+        "layer=z",
+        f"audit={NOBODYS}",
+    ):
         assert values(ask, nothing) == []
 
 

@@ -1,0 +1,99 @@
+"""Another tenant's things do not exist: over every endpoint with an id, with the very text of an unknown id."""
+
+from uuid import UUID
+
+import pytest
+
+from service.contracts.outcome import Measurement
+from service.http.endpoint import Endpoint
+from service.http.resources import RESOURCES
+from service.store.database import Database
+from service.store.system import system_session
+from service.store.tables import Analysis, ApiKey, Artifact
+from tests.service.http import bodies
+from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.work.world import World
+
+BY_ID = [
+    endpoint
+    for resource in RESOURCES
+    for endpoint in resource.endpoints
+    if endpoint.parameters and resource.tag != "kinds"
+]
+LISTS = [
+    endpoint
+    for resource in RESOURCES
+    for endpoint in resource.endpoints
+    if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
+    if endpoint.name not in ("list_kinds", "whoami")
+]
+UNKNOWN_DIGEST = "sha256:" + "0" * 64
+Ids = dict[str, str]
+
+
+@pytest.fixture
+def ids(ask: Asker, world: World, database: Database) -> Ids:
+    """One id of everything the asker's tenant has, by what it is."""
+    model, dataset = world.ready_pair()
+    audit = UUID(bodies.made(ask.post("/v1/audits", bodies.audit(model, dataset))))
+    with system_session(database) as session:
+        analysis = session.query(Analysis.id).filter_by(audit_id=audit).scalar()
+        key = session.query(ApiKey.id).filter_by(tenant=ask.tenant).scalar()
+    held = world.claim_subject(analysis)
+    assert held is not None
+    world.succeed(held, Measurement(metric="layer_total", layer="a", value=1.0, n=3), files=("arrays.json",))
+    with system_session(database) as session:
+        artifact = session.query(Artifact.id).filter_by(audit_id=audit).scalar()
+    found = {"model": model, "dataset": dataset, "audit": audit, "analysis": analysis, "artifact": artifact}
+    return {
+        **{what: str(value) for what, value in found.items()},
+        "blob": bodies.upload(ask, "weights"),
+        "principal": str(ask.principal),
+        "key": str(key),
+    }
+
+
+def path_of(endpoint: Endpoint, value: str) -> str:
+    (parameter,) = endpoint.parameters
+    return endpoint.path.replace(f"{{{parameter.name}}}", value)
+
+
+@pytest.mark.parametrize("endpoint", BY_ID, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_anothers_id_reads_like_an_unknown_one(endpoint: Endpoint, stranger: Asker, ask: Asker, ids: Ids) -> None:
+    what = endpoint.parameters[0].what
+    unknown = UNKNOWN_DIGEST if what == "blob" else str(NOBODYS)
+    html = {"Accept": "text/html"}
+
+    theirs = problem(stranger.send(endpoint.method, path_of(endpoint, ids[what]), headers=html), "not-found")
+    nobodys = problem(stranger.send(endpoint.method, path_of(endpoint, unknown), headers=html), "not-found")
+
+    assert theirs.model_copy(update={"request_id": ""}) == nobodys.model_copy(update={"request_id": ""})
+    if what not in ("artifact", "key") and not endpoint.path.endswith("/report"):
+        assert ask.send(endpoint.method, path_of(endpoint, ids[what])).status_code in (200, 202)
+
+
+@pytest.mark.parametrize("endpoint", BY_ID, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_what_is_no_id_reads_like_an_unknown_one(endpoint: Endpoint, ask: Asker) -> None:
+    for value in ("0", "x" * 300, "..", "%2e%2e%2f", "{}", str(NOBODYS)[:-1], "{" + str(NOBODYS) + "}", "%00"):
+        answer = ask.send(endpoint.method, path_of(endpoint, value), headers={"Accept": "text/html"})
+        assert answer.status_code == 404, (value, answer.text)
+        problem(answer, "not-found")
+
+
+@pytest.mark.parametrize("endpoint", LISTS, ids=lambda endpoint: endpoint.path)
+def test_lists_show_nothing_of_another_tenant(endpoint: Endpoint, stranger: Asker, ask: Asker, ids: Ids) -> None:
+    mine, theirs = stranger.get(endpoint.path), ask.get(endpoint.path)
+
+    assert theirs.json is not None
+    assert theirs.json["items"] != []
+    for value in (*ids.values(), str(ask.tenant)):
+        assert value not in mine.text
+
+
+def test_every_endpoint_under_v1_needs_a_key(nobody: Asker) -> None:
+    for resource in RESOURCES:
+        for endpoint in resource.endpoints:
+            if endpoint.path.startswith("/v1/"):
+                value = UNKNOWN_DIGEST if "digest" in endpoint.path else str(NOBODYS)
+                path = path_of(endpoint, value) if endpoint.parameters else endpoint.path
+                problem(nobody.send(endpoint.method, path), "unauthenticated")
