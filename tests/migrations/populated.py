@@ -1,0 +1,56 @@
+"""One row in every table, as revision 0001 had them. Frozen: later revisions must carry these rows, not change them."""
+
+TENANT = "0190a000-0000-7000-8000-000000000001"
+PRINCIPAL = "0190a000-0000-7000-8000-000000000002"
+OWNED = f"'{TENANT}', '{PRINCIPAL}', 1767225600000000"
+D = "sha256:" + "ab" * 32
+
+
+def _id(number: int) -> str:
+    return f"'0190a000-0000-7000-8000-{number:012d}'"
+
+
+AT_0001: dict[str, str] = {
+    "tenant": "INSERT INTO tenant (id, name, stored_bytes, created_at)"
+    f" VALUES ('{TENANT}', 'acme', 9, 1767225600000000)",
+    "principal": "INSERT INTO principal (id, kind, name, trusted, tenant, created_by, created_at)"
+    f" VALUES ('{PRINCIPAL}', 'person', 'ada', true, {OWNED})",
+    "api_key": "INSERT INTO api_key (id, principal_id, prefix, secret_sha256, label, scopes, tenant, created_by,"
+    " created_at)"
+    f" VALUES ({_id(3)}, '{PRINCIPAL}', 'abc', 'bytes', 'key', '[\"read\"]', {OWNED})",
+    "idempotency_key": "INSERT INTO idempotency_key"
+    " (key, fingerprint, status, location, body, tenant, created_by, created_at)"
+    f" VALUES ('k', '{D}', 202, '/v1/audits/1', '{{\"a\": 1e16}}', {OWNED})",
+    "blob": 'INSERT INTO blob (digest, size, "references", tenant, created_by, created_at)'
+    f" VALUES ('{D}', 9, 1, {OWNED})",
+    "work": "INSERT INTO work (id, type, subject_id, queue, needs, solo, state, attempt, max_attempts, owner,"
+    " lease_until, progress, stage, tenant, created_by, created_at)"
+    f" VALUES ({_id(4)}, 'analysis', {_id(8)}, 'cpu', 'k@1', false, 'running', 1, 3, 'w',"
+    f" 1767225600000000, 0.5, 'sweep', {OWNED})",
+    "outbox": f"INSERT INTO outbox (work_id, queue, tenant, created_by, created_at) VALUES ({_id(4)}, 'cpu', {OWNED})",
+    "event": "INSERT INTO event (subject_type, subject_id, action, after, detail, tenant, created_by, created_at)"
+    f" VALUES ('analysis', {_id(8)}, 'queued', 'queued', '{{}}', {OWNED})",
+    "worker": "INSERT INTO worker (id, queues, device, sandbox_level, kinds, lamina_version, started_at, last_seen_at)"
+    " VALUES ('w', '[\"cpu\"]', 'cpu', 'full', '{\"k\": 1}', '0.1.0', 1, 2)",
+    "model": "INSERT INTO model (id, name, version, source_digest, facts, canonical_digest, tenant, created_by,"
+    " created_at)"
+    f" VALUES ({_id(5)}, 'net', '1', '{D}', '{{\"task\": \"regression\"}}', '{D}', {OWNED})",
+    "dataset": "INSERT INTO dataset (id, name, version, source_digest, facts, tenant, created_by, created_at)"
+    f" VALUES ({_id(6)}, 'table', '1', '{D}', '{{}}', {OWNED})",
+    "audit": "INSERT INTO audit (id, title, model_id, remaining, tenant, created_by, created_at)"
+    f" VALUES ({_id(7)}, 'audit <b>', {_id(5)}, 1, {OWNED})",
+    "input": f"INSERT INTO input (id, audit_id, role, dataset_id, tenant, created_by, created_at)"
+    f" VALUES ({_id(9)}, {_id(7)}, 'evaluation', {_id(6)}, {OWNED})",
+    "analysis": "INSERT INTO analysis (id, audit_id, position, kind, kind_version, queue, parameters,"
+    " parameters_digest, work_id, tenant, created_by, created_at)"
+    f" VALUES ({_id(8)}, {_id(7)}, 0, 'k', 1, 'cpu', '{{\"steps\": 50}}', '{D}', {_id(4)}, {OWNED})",
+    "artifact": "INSERT INTO artifact (id, audit_id, analysis_id, name, title, media_type, digest, size, tenant,"
+    " created_by, created_at)"
+    f" VALUES ({_id(10)}, {_id(7)}, {_id(8)}, 'a.json', '', 'application/json', '{D}', 9, {OWNED})",
+    "measurement": "INSERT INTO measurement (id, series_key, model_name, model_version, model_id, audit_id,"
+    " analysis_id, kind, kind_version, metric, layer, epsilon,"
+    " facets, parameters_digest, value, low, high, n, tenant,"
+    " created_by, created_at)"
+    f" VALUES ({_id(11)}, '{D}', 'net', '1', {_id(5)}, {_id(7)}, {_id(8)}, 'k', 1, 'layer_total', 'fc1', 0.1, '{{}}',"
+    f" '{D}', 0.30000000000000004, 0.1, 0.5, 3, {OWNED})",
+}
