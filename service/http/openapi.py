@@ -44,7 +44,8 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
     names, schemas = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, names)
+        operation = paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, names)
+        _link(operation, endpoint, endpoints)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,6 +65,18 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
             "schemas": schemas,
         },
     }
+
+
+def _link(operation: dict[str, Any], endpoint: Endpoint, others: Iterable[Endpoint]) -> None:
+    """Say which operations take what this one makes: those whose path starts with its own, and ends in a parameter."""
+    links = {
+        other.name: {"operationId": other.name, "parameters": {name: f"$response.body#/{name}"}}
+        for other in others
+        for name in (parameter.name for parameter in other.parameters)
+        if endpoint.method == "POST" and other.path.startswith(f"{endpoint.path}/{{{name}}}")
+    }
+    if links:
+        operation["responses"][str(endpoint.answers[0].status)]["links"] = links
 
 
 def _shown(resource: Resource) -> bool:

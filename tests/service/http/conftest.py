@@ -1,16 +1,19 @@
 """The API on a database of its own, and people with keys who ask it."""
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from flask import Flask
+from waitress.wasyncore import close_all
 
 from service import auth
 from service.app import create_app
 from service.clock import FixedClock
 from service.contracts.api import Scope
+from service.http.server import make_server
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
@@ -83,3 +86,16 @@ def blobs(settings: Settings) -> BlobStore:
 def world(database: Database, clock: FixedClock, tenant: UUID, principal: UUID, settings: Settings) -> World:
     """The workers' side of the asker's tenant."""
     return World(database, clock, tenant, principal, settings.model_copy(update={"tenant_bytes": 1_000_000}))
+
+
+@pytest.fixture
+def port(app: Flask, settings: Settings) -> Iterator[int]:
+    """The port of a server of the application."""
+    server = make_server(app, settings.model_copy(update={"port": 0, "http_threads": 2}))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server.effective_port
+    server.trigger.pull_trigger(lambda: close_all(server._map))  # the loop ends when it has nothing to watch
+    thread.join(timeout=10)
+    server.task_dispatcher.shutdown()
+    assert not thread.is_alive()

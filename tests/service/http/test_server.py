@@ -2,31 +2,12 @@
 
 import json
 import socket
-import threading
-from collections.abc import Iterator
 
 import pytest
-from flask import Flask
-from waitress.wasyncore import close_all
 
 from service.contracts.problem import Problem
-from service.http.server import make_server
-from service.settings import Settings
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def port(app: Flask, settings: Settings) -> Iterator[int]:
-    """The port of a server of the application."""
-    server = make_server(app, settings.model_copy(update={"port": 0, "http_threads": 2}))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.effective_port
-    server.trigger.pull_trigger(lambda: close_all(server._map))  # the loop ends when it has nothing to watch
-    thread.join(timeout=10)
-    server.task_dispatcher.shutdown()
-    assert not thread.is_alive()
 
 
 def answer(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
