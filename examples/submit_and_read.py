@@ -81,7 +81,7 @@ def main(version: str = "1") -> None:
         for analysis in audit.analyses:
             if analysis.reason is not None:
                 sys.exit(f"{analysis.kind} {analysis.state}: {analysis.reason.detail} {analysis.reason.remedy or ''}")
-        for point in lamina.measurements(audit=audit.id, metric="layer_absolute_total"):
+        for point in lamina.measurements(audit=audit.id, metric="layer_absolute_total", order="asc"):
             print(
                 f"{point.layer:12} {point.value:8.4f}  [{point.low:.4f}, {point.high:.4f}] {point.unit}, n = {point.n}"
             )

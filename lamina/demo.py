@@ -140,7 +140,7 @@ def _audit(client: Client, exported: Sequence[Exported], home: Path) -> list[Pat
     if wrong:
         raise NotMet("\n".join(wrong))
     for view in ended:
-        _show_layers(view, list(client.measurements(audit=view.id)))
+        _show_layers(view, list(client.measurements(audit=view.id, order="asc")))
     for name in tasks:
         _show_history(client, name)
     return [_report(client, view, home) for view in ended]
@@ -148,7 +148,7 @@ def _audit(client: Client, exported: Sequence[Exported], home: Path) -> list[Pat
 
 def _show_layers(view: AuditView, points: Sequence[MeasurementView]) -> None:
     """The layers of one audit, in the order the network calls them."""
-    totals = [point for point in points if point.metric == "layer_absolute_total" and point.class_name is None]
+    totals = [point for point in points if point.metric == "layer_absolute_total"]
     error = {point.layer: point.value for point in points if point.metric == "completeness_error"}
     if not totals:
         raise NotMet(f"{view.title}: the audit succeeded, and measured no layer")
@@ -173,7 +173,7 @@ def _show_history(client: Client, name: str) -> None:
     line = [point for point in points if point.series_key == points[0].series_key]
     if len(line) < 2:
         raise NotMet(f"the history of {name} has {len(line)} points on its line, and should have one for each version")
-    show_points(line)
+    show_points(line, title=f"{name}: one line of history, version by version")
 
 
 def _report(client: Client, view: AuditView, home: Path) -> Path:

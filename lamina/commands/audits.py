@@ -184,8 +184,9 @@ def report(
     say(str(target))
 
 
-def show_points(points: "Sequence[MeasurementView]") -> None:
+def show_points(points: "Sequence[MeasurementView]", *, title: str | None = None) -> None:
     """Points of history as a table, line by line; a changed dataset is marked, since it breaks the comparison."""
+    changed = any(point.dataset_changed for point in points)
     order = {key: index for index, key in enumerate(dict.fromkeys(point.series_key for point in points))}
     rows = (
         (
@@ -197,12 +198,12 @@ def show_points(points: "Sequence[MeasurementView]") -> None:
             None if point.low is None or point.high is None else f"{point.low:.4g} to {point.high:.4g}",
             point.n,
             point.unit,
-            "dataset changed" if point.dataset_changed else "",
+            *(("changed" if point.dataset_changed else "",) if changed else ()),
         )
         for point in sorted(points, key=lambda point: order[point.series_key])
     )
-    heads = ("metric", "layer", "class", "version", ">value", ">interval", ">n", "unit", "")
-    show_table(heads, rows)
+    heads = ("metric", "layer", "class or target", "version", ">value", ">interval", ">n", "unit")
+    show_table((*heads, "dataset") if changed else heads, rows, title=title)
 
 
 def follow(service: "Client", audits: "Sequence[AuditView]", deadline: float) -> "list[AuditView]":

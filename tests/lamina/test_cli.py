@@ -264,7 +264,7 @@ def test_history_shows_each_point_with_interval_and_marks_a_changed_dataset(monk
     result = lamina("history", "m", "--metric", "completeness_error")
     assert result.exit_code == 0
     assert "0.01 to 0.03" in result.stdout
-    assert result.stdout.count("dataset changed") == 1
+    assert result.stdout.count("changed") == 1
     assert dict(service.requests[0].url.params)["model_name"] == "m"
 
 
