@@ -10,6 +10,7 @@ import redis
 
 CHANNEL = "lamina:wake"
 PATIENCE = 0.25  # seconds; a request waits no longer for a broker that is not there
+LOOK_UP = 0.5  # seconds between two looks at whether to stop
 FORGIVEN = 1.0  # seconds until a broker that failed is tried again
 
 
@@ -58,10 +59,11 @@ class Ear:
         try:
             if self._heard is None:
                 self._heard = self._subscribe()
-            # Rings that came together are one.
-            rung = self._heard.get_message(timeout=seconds) is not None
+            rung, until = False, time.monotonic() + seconds
+            while not rung and not stop.is_set() and (left := until - time.monotonic()) > 0:
+                rung = self._heard.get_message(timeout=min(left, LOOK_UP)) is not None
             while rung and self._heard.get_message(timeout=0) is not None:
-                pass
+                pass  # rings that came together are one
         except (redis.RedisError, OSError, ValueError):
             self.close()
             stop.wait(seconds)

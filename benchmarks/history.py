@@ -1,0 +1,212 @@
+"""How soon is a page of history there, over HTTP, with a million points behind it? On SQLite and on PostgreSQL.
+
+The API serves on loopback as it does in production (waitress, eight threads) and a client keeps one connection. Every
+request is drawn by lot: a model's metric, the same further back by cursor, one of its layers, one line.
+"""
+
+import platform
+import random
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+import httpx
+import waitress
+from sqlalchemy import insert, text
+
+from service.app import create_app
+from service.auth import create_principal, create_tenant, issue_key
+from service.clock import SystemClock
+from service.contracts.base import digest_of
+from service.settings import Settings
+from service.store.base import new_id
+from service.store.database import Database
+from service.store.migrate import upgrade
+from service.store.system import system_session
+from service.store.tables import Analysis, Audit, Measurement, Model
+from tests.servers import postgres
+
+MODELS, VERSIONS, LAYERS, METRICS = 20, 100, 50, 10  # a million points
+REQUESTS, WARM_UP = 400, 40
+THREADS = 8
+DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
+NOTHING = digest_of(b"")
+WHAT = (
+    "GET /v1/measurements, 100 of a million points, over HTTP on loopback: by model and metric, further back by"
+    " cursor, by layer, by line, in equal shares"
+)
+
+
+def measure() -> list[dict[str, object]]:
+    """A row for each database: the 95th percentile of a page of 100."""
+    with tempfile.TemporaryDirectory() as folder:
+        sqlite_row = _measured(f"sqlite:///{folder}/history.db", "sqlite", Path(folder))
+    with tempfile.TemporaryDirectory() as folder, postgres() as server:
+        return [sqlite_row, _measured(server.create_database("history"), "postgres", Path(folder))]
+
+
+def _measured(url: str, name: str, folder: Path) -> dict[str, object]:
+    upgrade(url)
+    database = Database(url)
+    try:
+        now = SystemClock().now()
+        tenant = create_tenant(database, "acme", now=now)
+        ada = create_principal(database, tenant=tenant, name="ada", now=now)
+        key = issue_key(database, ada, scopes=("read",), now=now)
+        _load(database, tenant)
+        with _serving(database, folder) as address:
+            seconds = _pages(address, key)
+        version = _version(database)
+    finally:
+        database.close()
+    return {
+        "name": f"history/page/{name}/p95",
+        "what": WHAT,
+        "value": quantiles(seconds, n=100, method="inclusive")[94],
+        "unit": "s",
+        "peer": None,
+        "peer_value": None,
+        "ratio": None,
+        "floor_value": None,
+        "floor_ratio": None,
+        "runs": len(seconds),
+        "spread": [min(seconds), median(seconds), max(seconds)],
+        "device": "cpu",
+        "threads": THREADS,
+        "versions": {"python": platform.python_version(), name: version},
+    }
+
+
+def _version(database: Database) -> str:
+    if not database.is_postgres:
+        return sqlite3.sqlite_version
+    with database.engine.connect() as connection:
+        return str(connection.scalar(text("SHOW server_version")))
+
+
+def _load(database: Database, tenant: UUID) -> None:
+    """Twenty models, audited a hundred times each, a point for every layer and metric each time."""
+    lines = {key: digest_of(repr(key).encode()) for key in product(range(MODELS), range(LAYERS), range(METRICS))}
+    for version in range(VERSIONS):
+        with system_session(database) as session:
+            for model in range(MODELS):
+                at = DAY_ONE + timedelta(days=version, minutes=model)
+                owned = {"tenant": tenant, "created_by": tenant, "created_at": at}
+                ids = {"model_id": new_id(), "audit_id": new_id(), "analysis_id": new_id()}
+                for row in _rows_of_an_audit(ids, model, version, owned):
+                    session.add(row)
+                    session.flush()
+                session.execute(insert(Measurement), list(_points(lines, ids, model, version, owned)))
+    with database.engine.begin() as connection:
+        # As a database that has been running for a while: with statistics.
+        connection.execute(text("ANALYZE"))
+
+
+def _rows_of_an_audit(
+    ids: dict[str, UUID], model: int, version: int, owned: dict[str, Any]
+) -> Iterator[Model | Audit | Analysis]:
+    name = f"model {model}"
+    yield Model(id=ids["model_id"], name=name, version=str(version), source_digest=NOTHING, facts={}, **owned)
+    yield Audit(id=ids["audit_id"], title="audit", model_id=ids["model_id"], remaining=0, **owned)
+    yield Analysis(
+        id=ids["analysis_id"],
+        audit_id=ids["audit_id"],
+        position=0,
+        kind="layer_conductance",
+        kind_version=1,
+        queue="cpu",
+        parameters={},
+        parameters_digest=NOTHING,
+        ended_at=owned["created_at"],
+        **owned,
+    )
+
+
+def _points(
+    lines: dict[tuple[int, int, int], str], ids: dict[str, UUID], model: int, version: int, owned: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    for layer, metric in product(range(LAYERS), range(METRICS)):
+        yield {
+            "id": new_id(),
+            "series_key": lines[model, layer, metric],
+            "model_name": f"model {model}",
+            "model_version": str(version),
+            "kind": "layer_conductance",
+            "kind_version": 1,
+            "metric": f"metric_{metric}",
+            "layer": f"features.{layer}.conv",
+            "facets": "{}",
+            "dataset_name": "digits",
+            "dataset_role": "evaluation",
+            "dataset_digest": digest_of(str(version // 30).encode()),
+            "parameters_digest": NOTHING,
+            "value": random.random(),
+            "low": 0.0,
+            "high": 1.0,
+            "n": 200,
+            **ids,
+            **owned,
+        }
+
+
+@contextmanager
+def _serving(database: Database, folder: Path) -> Iterator[str]:
+    """The API on a free port of loopback."""
+    settings = Settings(database_url=database.url, blobs=str(folder / "blobs"), cursor_key="for this run only")
+    app = create_app(settings, database=database)
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=THREADS, ident=None)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        server.close()
+        thread.join(10)
+
+
+def _pages(address: str, key: str) -> list[float]:
+    """The seconds that each of many pages took, from the first byte asked to the last byte read."""
+    lots = random.Random(7)
+    seconds: list[float] = []
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        for number in range(WARM_UP + REQUESTS):
+            asked = _asked(client, lots, number % 4)
+            begun = perf_counter()
+            answer = client.get("/v1/measurements", params=asked)
+            took = perf_counter() - begun
+            answer.raise_for_status()
+            if len(answer.json()["items"]) != 100:
+                raise RuntimeError(
+                    f"{asked} gave {len(answer.json()['items'])} points, so this measures something else"
+                )
+            if number >= WARM_UP:
+                seconds.append(took)
+    return seconds
+
+
+def _asked(client: httpx.Client, lots: random.Random, shape: int) -> dict[str, str]:
+    """What one request asks; a cursor or a line is found by a request that is not timed."""
+    asked = {
+        "model_name": f"model {lots.randrange(MODELS)}",
+        "metric": f"metric_{lots.randrange(METRICS)}",
+        "limit": "100",
+    }
+    if shape == 2:
+        return {**asked, "layer": f"features.{lots.randrange(LAYERS)}.conv"}
+    if shape in (1, 3):
+        until = DAY_ONE + timedelta(days=lots.randrange(20, VERSIONS))
+        further = {**asked, "until": until.isoformat().replace("+00:00", "Z")} if shape == 1 else asked
+        page = client.get("/v1/measurements", params=further).raise_for_status().json()
+        if shape == 3:
+            return {"series_key": page["items"][0]["series_key"], "limit": "100"}
+        return {**further, "cursor": page["next"]}
+    return asked
