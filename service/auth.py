@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import bindparam, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,26 @@ IMPLIED: dict[Scope, frozenset[Scope]] = {
 }
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 log = logging.getLogger("lamina.auth")
+# Built once: every request asks it.
+_BY_PREFIX = (
+    select(
+        ApiKey.id,
+        ApiKey.tenant,
+        ApiKey.secret_sha256,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+        Principal.id.label("principal"),
+        Principal.name,
+        Principal.trusted,
+        Principal.disabled_at,
+        Tenant.name.label("tenant_name"),
+    )
+    .join(Principal, Principal.id == ApiKey.principal_id)
+    .join(Tenant, Tenant.id == ApiKey.tenant)
+    .where(ApiKey.prefix == bindparam("prefix"))
+)
 
 
 class Unauthenticated(Exception):
@@ -85,27 +105,8 @@ def authenticate(database: Database, header: str | None, now: datetime) -> Calle
     given = KEY.fullmatch(credentials.strip()) if scheme.lower() == "bearer" else None
     if given is None:
         raise Unauthenticated("The Authorization header is not of the form: Bearer lam_<prefix>_<secret>.")
-    statement = (
-        select(
-            ApiKey.id,
-            ApiKey.tenant,
-            ApiKey.secret_sha256,
-            ApiKey.scopes,
-            ApiKey.expires_at,
-            ApiKey.revoked_at,
-            ApiKey.last_used_at,
-            Principal.id.label("principal"),
-            Principal.name,
-            Principal.trusted,
-            Principal.disabled_at,
-            Tenant.name.label("tenant_name"),
-        )
-        .join(Principal, Principal.id == ApiKey.principal_id)
-        .join(Tenant, Tenant.id == ApiKey.tenant)
-        .where(ApiKey.prefix == given[1])
-    )
     with system_session(database, writes=False) as session:
-        row = session.execute(statement).one_or_none()
+        row = session.execute(_BY_PREFIX, {"prefix": given[1]}).one_or_none()
     proof = hashlib.sha256(given[2].encode()).digest()
     if not hmac.compare_digest(proof, row.secret_sha256 if row else bytes(32)) or row is None:
         raise Unauthenticated("The key is not known here.")
