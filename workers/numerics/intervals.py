@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import atan, cos, pi, sin, sqrt
 from statistics import NormalDist
 
@@ -52,6 +53,16 @@ def mean_t(values: Sequence[float] | NDArray[np.float64], level: float = 0.95) -
     return Interval(mean, mean - half, mean + half, n, level, "student-t")
 
 
+def mean_of_sums_t(total: float, square_total: float, n: int, level: float = 0.95) -> Interval:
+    """As `mean_t`, from the sum of n values and the sum of their squares."""
+    mean = total / n
+    if n == 1:
+        return Interval(mean, None, None, 1, _checked(level), "student-t")
+    variance = max(0.0, square_total - n * mean * mean) / (n - 1)
+    half = t_quantile(level, n - 1) * sqrt(variance / n)
+    return Interval(mean, mean - half, mean + half, n, level, "student-t")
+
+
 def bootstrap(
     values: Sequence[float] | NDArray[np.float64],
     seed: int,
@@ -76,6 +87,7 @@ def bootstrap(
     return Interval(estimate, float(low), float(high), len(sample), level, "bootstrap")
 
 
+@cache
 def t_quantile(level: float, dof: int) -> float:
     """The t for which Student's distribution with `dof` degrees of freedom puts the mass `level` in (-t, t).
 

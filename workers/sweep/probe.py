@@ -107,6 +107,7 @@ def probe(
     """Looks at `model` with the first example and its baseline.
 
     inputs, baselines: one tensor per argument of the model, examples along axis 0; a baseline may have one row for all.
+    target: of all examples; what any of them depends on is on the path, and a cut is one for every target.
     rows: the batch size a static export accepts, if the caller knows it. Raises SweepRefused, each with its remedy.
     """
     _refuse_training(model)
@@ -116,7 +117,7 @@ def probe(
         looks = Looks.take(model, pair, rows)
         _refuse_coupling(looks, target)
         taps = _describe(model, looks)
-        return _follow_gradient(model, looks, target.of(0, 1), taps)
+        return _follow_gradient(model, looks, target, taps)
 
 
 def _refuse_training(model: nn.Module) -> None:
@@ -243,8 +244,8 @@ def _walk(model: nn.Module, looks: Looks, look: Look, target: Target, taps: Mapp
     with torch.enable_grad(), on_saved, Watch(model, see) as watch:
         output = watch.run(tuple(t.clone() for t in leaves) if look.moved_input else leaves)
         chosen = target.read(output)
-        target.check(chosen.shape, 1)
-        score = target.select(output, look.rows).sum()
+        target.check(chosen.shape, 1 if target.index is None else len(target.index))
+        score = target.every(output)
     forward = perf_counter() - started
     found = paths(score, leaves, {taps[place].key: tensor for place, (tensor, _) in held.items()})
     started = perf_counter()

@@ -82,6 +82,11 @@ class UnitMoments:
         return self._sum()[1] / self.n
 
     @property
+    def sums(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Over examples: of the attributions, of their magnitudes and of their squares; each (...), float64."""
+        return self._sum()
+
+    @property
     def standard_error(self) -> Tensor | None:
         """(...), float64: of `mean`, over examples; None for a single example."""
         if self.n < 2:
@@ -118,15 +123,17 @@ class Moments:
 
 
 class Keep:
-    """The attributions themselves, for the taps that are named (all when None): memory grows with the examples."""
+    """The attributions themselves, of the taps and the `first` examples named (None: all). Memory grows with them."""
 
-    def __init__(self, keys: Collection[str] | None = None) -> None:
-        self._keys = keys
+    def __init__(self, keys: Collection[str] | None = None, first: int | None = None) -> None:
+        self._keys, self._first = keys, first
         self._blocks: dict[str, list[Tensor]] = {}
 
     def take(self, block: Block) -> None:
-        if self._keys is None or block.key in self._keys:
-            self._blocks.setdefault(block.key, []).append(block.attribution.cpu())
+        if self._keys is not None and block.key not in self._keys:
+            return
+        wanted = len(block.attribution) if self._first is None else max(0, self._first - block.start)
+        self._blocks.setdefault(block.key, []).append(block.attribution[:wanted].cpu())
 
     def of(self, key: str) -> Tensor:
         """(examples, ...): raises KeyError for a tap that was not swept or not named."""

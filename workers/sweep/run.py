@@ -26,6 +26,8 @@ from workers.sweep.rules import PathSum, nodes
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
+_EVALUATED_ROWS = 64
+
 OnChunk = Callable[[float], None]
 """Called with the fraction done after every chunk; an exception from it ends the sweep."""
 
@@ -62,6 +64,20 @@ def sweep(
                     on_chunk(done / chunks)
             run.finish(block)
     return Endpoints(torch.cat([end.output for end in ends]), torch.cat([end.baseline_output for end in ends]))
+
+
+def outputs(model: nn.Module, inputs: tuple[Tensor, ...], rows: int | None, target: Target) -> Tensor:
+    """The output that `target` reads, for all examples: (examples, ...), without gradients.
+
+    rows: the one batch size the model takes, None if any.
+    """
+    size, read = rows or _EVALUATED_ROWS, []
+    with torch.no_grad():
+        for start in range(0, len(inputs[0]), size):
+            some = tuple(tensor[start : start + size] for tensor in inputs)
+            count = len(some[0])
+            read.append(target.read(model(*_padded(some, rows or 1)))[:count].clone())
+    return torch.cat(read)
 
 
 class _Examples:
@@ -156,7 +172,7 @@ class _Sweep:
         return Block(tap.key, block.start, block.stop, total, signed, absolute)
 
     def _step(self, watch: Watch, block: _Examples, alphas: Sequence[float]) -> None:
-        points = self._padded(block.at(alphas))
+        points = _padded(block.at(alphas), self._probe.rows or self._probe.least_rows)
         leaves = tuple(tensor.requires_grad_() for tensor in points)
         count = len(alphas) * len(block)
         self._rows = (len(points[0]), count)
@@ -206,17 +222,18 @@ class _Sweep:
         examples = tap.layout.split(tensor, rows)[:count]
         return examples.view(self._points, count // self._points, *examples.shape[1:])
 
-    def _padded(self, points: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The points, and their last row as often as the model's batch size needs."""
-        short = max(self._probe.rows or self._probe.least_rows, len(points[0])) - len(points[0])
-        if not short:
-            return points
-        return tuple(torch.cat([t, t[-1:].expand(short, *t.shape[1:])]) for t in points)
-
     def _evaluate(self, points: tuple[Tensor, ...], target: Target, rows: int) -> Tensor:
         with torch.no_grad():
-            given = self._padded(points)
+            given = _padded(points, self._probe.rows or self._probe.least_rows)
             return target.select(self._model(*(t.clone() for t in given) if self._probe.clones_input else given), rows)
+
+
+def _padded(points: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
+    """The points, and their last row again as often as it takes to have `rows`."""
+    short = rows - len(points[0])
+    if short <= 0:
+        return points
+    return tuple(torch.cat([t, t[-1:].expand(short, *t.shape[1:])]) for t in points)
 
 
 def _not_run(tap: Tap) -> str:

@@ -83,6 +83,21 @@ class Target:
             return self
         return Target(self.scale, self.index[start:stop], self.output)
 
+    def every(self, output: object) -> Tensor:
+        """The sum over all rows of every element that is any example's target: it depends on all that a target does."""
+        chosen = self.read(output)
+        if self.scale == "value" or self.index is None:
+            return chosen.sum()
+        if self.scale == "probability":
+            chosen = torch.softmax(chosen, dim=1)
+        return chosen.flatten(1)[:, torch.unique(self._flat(chosen))].sum()
+
+    def _flat(self, chosen: Tensor) -> Tensor:
+        """Where each target lies in the numbers of one row."""
+        index = self.index if self.index is not None else torch.zeros(1, chosen.ndim - 1, dtype=torch.int64)
+        strides = [prod(chosen.shape[axis + 1 :]) for axis in range(1, chosen.ndim)]
+        return (index.cpu() * torch.tensor(strides, dtype=torch.int64)).sum(1).to(chosen.device)
+
     def select(self, output: object, rows: int) -> Tensor:
         """The target numbers (rows,) of the first `rows` rows; the examples repeat step after step along the rows."""
         chosen = self.read(output)[:rows]
@@ -90,8 +105,7 @@ class Target:
             return chosen.reshape(rows)
         if self.scale == "probability":
             chosen = torch.softmax(chosen, dim=1)
-        strides = [prod(chosen.shape[axis + 1 :]) for axis in range(1, chosen.ndim)]
-        flat = (self.index * torch.tensor(strides, dtype=torch.int64)).sum(1).to(chosen.device)
+        flat = self._flat(chosen)
         if len(flat) == 1:
             return chosen.flatten(1)[:, int(flat)]
         return chosen.flatten(1).gather(1, flat.repeat(rows // len(flat))[:, None]).squeeze(1)

@@ -1,0 +1,125 @@
+"""Which runs would show that the numbers of this analysis mean nothing?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from service.contracts.outcome import ControlRun
+from workers.analyses.layer_conductance.outcome import ConductanceParameters
+from workers.kind import Context, Control
+from workers.passes.conductance import Prepared, prepared, swept
+from workers.subject.subject import Subject
+from workers.sweep.completeness import completeness
+from workers.sweep.plan import Plan, plan
+from workers.sweep.probe import probe
+from workers.sweep.reducers import Totals
+from workers.sweep.run import sweep
+
+_FEW, _SOME, _STEPS = 2, 8, 10
+_NEGLIGIBLE = 0.01
+"""A completeness error, as a share of the output's change, that need not fall any further."""
+
+_SIDE = "control_side_branch"
+
+
+class _WithSideBranch(nn.Module):
+    """The model, and beside it a layer that reads the input and that nothing reads."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.add_module(_SIDE, nn.Tanh())
+
+    def forward(self, x: Tensor) -> object:
+        self.get_submodule(_SIDE)(x)
+        return self.model(x)
+
+
+def _off_path(subject: Subject, parameters: ConductanceParameters, context: Context) -> ControlRun:
+    """A side branch is swept like any layer, whatever the probe says of it."""
+    few = prepared(subject, parameters.asked).examples(_FEW)
+    model = _WithSideBranch(few.model).eval()
+    seen = probe(model, (few.x,), (few.origin,), few.target, rows=subject.manifest.batch)
+    chunks = plan(
+        seen, examples=len(few.x), steps=_STEPS, rule=parameters.rule,
+        memory_bytes=context.memory_bytes, threads=context.threads,
+        device=str(few.x.device), dtype=parameters.precision,
+    )  # fmt: skip
+    forced = Plan(**{**chunks.as_json(), "taps": (_SIDE, *chunks.taps)})  # type: ignore[arg-type]  # its own members
+    totals = Totals()
+    sweep(model, seen, forced, (few.x,), (few.origin,), few.target, [totals])
+    status, largest = seen.tap(_SIDE).status, float(totals.absolute(_SIDE).max())
+    return ControlRun(
+        name="a layer off the path",
+        question="Does a layer that the output does not depend on get nothing?",
+        expected="seen to be off the path; conductance exactly 0",
+        observed=f"{status.replace('_', ' ')}; largest absolute total {largest:g}",
+        passed=status == "off_path" and largest == 0,
+    )
+
+
+def _zero_step(subject: Subject, parameters: ConductanceParameters, context: Context) -> ControlRun:
+    """Each example is its own baseline."""
+    few = prepared(subject, parameters.asked).examples(_FEW)
+    chunks = few.plan(
+        parameters.rule, min(parameters.steps, 10), context.memory_bytes, context.threads, parameters.layers
+    )
+    totals = Totals()
+    ends = sweep(few.model, few.probe, chunks, (few.x,), (few.x,), few.target, [totals])
+    largest = max(float(totals.absolute(key).max()) for key in chunks.taps)
+    change = float(ends.difference.abs().max())
+    scale = max(1.0, float(ends.output.abs().max()))
+    return ControlRun(
+        name="a zero step",
+        question="Does an input equal to its baseline get nothing?",
+        expected="output changes by no more than rounding; conductance exactly 0 in every layer",
+        observed=f"output changes by {change:g}; largest absolute total {largest:g}",
+        passed=largest == 0 and change <= 1e-5 * scale,
+    )
+
+
+def _doubled_steps(subject: Subject, parameters: ConductanceParameters, context: Context) -> ControlRun:
+    """The mean error over all cut layers and some examples, at the steps asked for and at twice as many."""
+    some = prepared(subject, parameters.asked).examples(_SOME)
+    question = "Does the completeness error not grow when the steps are doubled?"
+    expected = f"an error that is not larger, or below {_NEGLIGIBLE:.0%} of the output's change"
+    errors = [_mean_error(some, parameters, context, steps) for steps in (parameters.steps, 2 * parameters.steps)]
+    once, twice = errors
+    if once is None or twice is None:
+        reason = "no layer through which every path passes, or an output that does not change"
+        return ControlRun(name="doubled steps", question=question, expected=expected, observed=reason, passed=None)
+    return ControlRun(
+        name="doubled steps",
+        question=question,
+        expected=expected,
+        observed=f"{once:.3g} at {parameters.steps} steps, {twice:.3g} at {2 * parameters.steps}, n = {len(some.x)}",
+        passed=twice <= max(once, _NEGLIGIBLE),
+    )
+
+
+def _mean_error(ready: Prepared, parameters: ConductanceParameters, context: Context, steps: int) -> float | None:
+    chunks = ready.plan(parameters.rule, steps, context.memory_bytes, context.threads, parameters.layers)
+    made = swept(ready, chunks, context, stage=f"control: {steps} steps")
+    change = made.ends.difference.abs()
+    cuts = [key for key in chunks.taps if ready.probe.tap(key).cut]
+    if not cuts or float(change.max()) == 0:
+        return None
+    floor = 0.01 * change.mean()
+    deltas = torch.stack([completeness(made.totals.signed(key), made.ends).delta.abs() for key in cuts])
+    return float((deltas / torch.maximum(change, floor)).mean())
+
+
+CONTROLS = (
+    Control(
+        name="a layer off the path",
+        question="Does a layer that the output does not depend on get nothing?",
+        run=_off_path,
+    ),
+    Control(name="a zero step", question="Does an input equal to its baseline get nothing?", run=_zero_step),
+    Control(
+        name="doubled steps",
+        question="Does the completeness error not grow when the steps are doubled?",
+        run=_doubled_steps,
+    ),
+)

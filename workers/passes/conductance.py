@@ -1,0 +1,196 @@
+"""What is swept of a subject: which target, from which baseline, over which examples, at which precision?
+
+A request holds no tensors, only what determines them, so that two analyses that need the same sweep share it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Literal, cast
+from weakref import WeakKeyDictionary
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor, nn
+
+from workers.kind import AnalysisError, Context
+from workers.subject.subject import Subject, along_channels
+from workers.sweep.completeness import Endpoints
+from workers.sweep.plan import Plan, Quote, plan, quote
+from workers.sweep.probe import Probe, probe
+from workers.sweep.reducers import Keep, Moments, Totals
+from workers.sweep.rules import Rule
+from workers.sweep.run import outputs, sweep
+from workers.sweep.target import Scale, Target
+
+Precision = Literal["float32", "float64"]
+ROLE = "evaluation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to explain.
+
+    target: predicted, label, class:NAME or element:I,J. baseline: zero, mean, midpoint or constant:C, in raw units.
+    examples: how many, from the beginning of the evaluation data.
+    """
+
+    target: str
+    scale: Literal["output", "probability"]
+    baseline: str
+    examples: int
+    precision: Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A subject made ready for a sweep. x, origin: inputs and baseline as the network reads them."""
+
+    model: nn.Module
+    x: Tensor
+    origin: Tensor
+    target: Target
+    outputs: Tensor
+    labels: Tensor | None
+    probe: Probe
+
+    def examples(self, count: int) -> Prepared:
+        """The first `count` examples only."""
+        n = min(count, len(self.x))
+        labels = None if self.labels is None else self.labels[:n]
+        return Prepared(self.model, self.x[:n], self.origin, self.target.of(0, n), self.outputs[:n], labels, self.probe)
+
+    def plan(self, rule: Rule, steps: int, context_memory: int, threads: int, layers: tuple[str, ...] = ()) -> Plan:
+        """Chunks for these examples. Raises SweepRefused."""
+        return plan(
+            self.probe, examples=len(self.x), steps=steps, rule=rule, memory_bytes=context_memory, threads=threads,
+            layers=layers or None, device=str(self.x.device), dtype=str(self.x.dtype).removeprefix("torch."),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swept:
+    """What one pass gives: the target's ends, totals per example, unit sums, and a few attributions whole."""
+
+    ends: Endpoints
+    totals: Totals
+    moments: Moments
+    kept: Keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConductancePass:
+    """One sweep over the examples asked for. The attributions of the tap `whole` are kept for the `first` examples."""
+
+    asked: Asked
+    chunks: Plan
+    whole: str | None = None
+    first: int = 0
+
+    def plan(self) -> dict[str, JsonValue]:
+        """The plan as provenance keeps it."""
+        chunks = cast("dict[str, JsonValue]", self.chunks.as_json())
+        return {"pass": "conductance", **chunks, "baseline": self.asked.baseline, "target": self.asked.target}
+
+    def make(self, subject: Subject, context: Context) -> Swept:
+        """Sweeps; reports after each chunk."""
+        ready = prepared(subject, self.asked)
+        return swept(ready, self.chunks, context, keep=() if self.whole is None else (self.whole,), first=self.first)
+
+
+def swept(
+    ready: Prepared, chunks: Plan, context: Context, keep: tuple[str, ...] = (), first: int = 0, stage: str = "sweeping"
+) -> Swept:
+    """Sweeps what is prepared, along `chunks`."""
+    totals, moments, kept = Totals(), Moments(), Keep(keep, first)
+    ends = sweep(
+        ready.model, ready.probe, chunks, (ready.x,), (ready.origin,), ready.target, [totals, moments, kept],
+        lambda fraction: context.progress(fraction, stage),
+    )  # fmt: skip
+    return Swept(ends, totals, moments, kept)
+
+
+def quoted(ready: Prepared, chunks: Plan) -> Quote:
+    """What a sweep along `chunks` takes."""
+    return quote(ready.probe, chunks, len(ready.x))
+
+
+_READY: WeakKeyDictionary[nn.Module, dict[Asked, Prepared]] = WeakKeyDictionary()
+"""A model is probed once for each question, though it is asked about by applies, quote, plan and compute."""
+
+
+def prepared(subject: Subject, asked: Asked) -> Prepared:
+    """Examples, baseline, target and probe. Raises AnalysisError, SweepRefused, NotFinite; each says what to change."""
+    known = _READY.setdefault(subject.model, {})
+    if asked not in known:
+        known[asked] = _prepare(subject, asked)
+    return known[asked]
+
+
+def _prepare(subject: Subject, asked: Asked) -> Prepared:
+    data = subject.examples[ROLE]
+    dtype = getattr(torch, asked.precision)
+    raw = data.inputs.to(dtype)
+    x = subject.prepared(raw[: asked.examples])
+    origin = subject.prepared(_raw_baseline(subject, raw, asked.baseline))
+    model = _at(subject.model, dtype)
+    given = outputs(model, (x,), subject.manifest.batch, Target.value())
+    labels = None if data.labels is None else data.labels[: asked.examples]
+    target = _target(subject, asked, given, labels)
+    target.check(given.shape, len(x))
+    seen = probe(model, (x,), (origin,), target, rows=subject.manifest.batch)
+    return Prepared(model, x, origin, target, given, labels, seen)
+
+
+def _at(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model in `dtype`: itself, or a copy."""
+    floating = [t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+    return model if all(each == dtype for each in floating) else copy.deepcopy(model).to(dtype)
+
+
+def _raw_baseline(subject: Subject, raw: Tensor, baseline: str) -> Tensor:
+    """(1, ...), in raw units."""
+    if baseline == "mean":
+        return raw.mean(0, keepdim=True)
+    name, _, number = baseline.partition(":")
+    if name == "midpoint":
+        bounds = subject.facts.input.bounds
+        low, high = (along_channels(values, subject.facts.input, raw) for values in (bounds.low, bounds.high))
+        return ((low + high) / 2).expand(1, *raw.shape[1:]).contiguous()
+    return torch.full_like(raw[:1], float(number) if name == "constant" else 0.0)
+
+
+def _target(subject: Subject, asked: Asked, given: Tensor, labels: Tensor | None) -> Target:
+    name, _, which = asked.target.partition(":")
+    scale: Scale = "logit"
+    if asked.scale == "probability":
+        if subject.facts.output.kind == "values":
+            raise AnalysisError("target", "the output holds values and no classes", remedy='Ask for scale "output".')
+        scale = "probability" if subject.facts.output.kind == "logits" else "logit"
+    if name == "element":
+        return Target(scale, torch.tensor([[int(i) for i in which.split(",")]], dtype=torch.int64))
+    if given[0].numel() == 1:
+        return Target.value()
+    if name == "class":
+        return Target.classes(_class(subject, which), scale)
+    if given.ndim != 2:
+        raise AnalysisError(
+            "target",
+            f"one output has {given.ndim - 1} axes {tuple(given.shape[1:])}, so {name!r} names no single number of it",
+            remedy="Name an element, as element:0,3,3.",
+        )
+    if name == "label":
+        if labels is None:
+            raise AnalysisError("target", "the evaluation data have no labels", remedy='Ask for target "predicted".')
+        return Target.classes(labels.cpu(), scale)
+    return Target.classes(given.argmax(1).cpu(), scale)
+
+
+def _class(subject: Subject, which: str) -> int:
+    names = subject.facts.output.classes
+    if which in names:
+        return names.index(which)
+    if which.isdecimal():
+        return int(which)
+    raise AnalysisError("target", f"the model has no class {which!r}; it has {', '.join(names[:20])}")
