@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from service.contracts.base import Digest, Integer, Name, Text, Value
+from service.contracts.base import WHOLE, Digest, Integer, Name, Text, Value
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from service.contracts.problem import Reason
@@ -249,7 +249,7 @@ class KeySubmission(Value):
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=3, strict=False)] = Field(
         ("read", "submit"), description="What it may do."
     )
-    days: Annotated[Integer, Field(ge=1, le=3650)] = Field(365, description="Days until it expires.")
+    days: Annotated[int, Field(ge=1, le=3650), WHOLE] = Field(365, description="Days until it expires.")
 
 
 class KeyView(Value):

@@ -12,8 +12,10 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[int, BeforeValidator(_integral)]
-"""A JSON Schema integer. Put bounds *before* this in `Annotated`: the other order loses them from the schema."""
+WHOLE = BeforeValidator(_integral)
+"""What makes 5.0 an integer. It stands after the bounds in `Annotated`: the schema would lose those behind it."""
+Integer = Annotated[int, WHOLE]
+"""A JSON Schema integer without bounds; with bounds write `Annotated[int, Field(ge=...), WHOLE]`."""
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="sha256: and 64 hexadecimal digits.")]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]

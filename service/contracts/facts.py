@@ -4,10 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.contracts.base import Integer, Name, Text, Value
+from service.contracts.base import WHOLE, Name, Text, Value
 
 Task = Literal["classification", "regression", "sequence", "next_token", "reconstruction", "policy"]
 InputKind = Literal["image", "table", "text", "series", "video", "tokens"]
+Side = Annotated[int, Field(ge=1, le=2**31), WHOLE]
 Names = Annotated[tuple[Name, ...], Field(max_length=100_000, strict=False)]
 Numbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=100_000, strict=False)]
 
@@ -49,8 +50,8 @@ class InputFacts(Value):
     layout: Annotated[str, Field(pattern=r"^N[A-Z]{0,5}$")] = Field(
         description="Axes by letter, N first: NCHW for images, NF for tables, NTC for series."
     )
-    shape: Annotated[tuple[Annotated[Integer, Field(ge=1, le=2**31)], ...], Field(max_length=5, strict=False)] = Field(
-        description="Shape of one example, without the batch axis."
+    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=2**31), WHOLE], ...], Field(max_length=5, strict=False)] = (
+        Field(description="Shape of one example, without the batch axis.")
     )
     bounds: Bounds = Field(description="Legal raw values.")
     unit: Annotated[str, Field(max_length=64)] = Field("raw", description="Name of the raw unit, e.g. grey level 0-16.")

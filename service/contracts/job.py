@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from service.contracts.base import Digest, Integer, Name, Value
+from service.contracts.base import WHOLE, Digest, Name, Value
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from service.contracts.outcome import Measurement
@@ -64,7 +64,7 @@ class Member(Value):
 
     id: MemberId
     kind: Annotated[str, Field(max_length=64)]
-    kind_version: Annotated[Integer, Field(ge=1)]
+    kind_version: Annotated[int, Field(ge=1), WHOLE]
     parameters: dict[str, JsonValue]
     digest: Digest
 
@@ -77,8 +77,10 @@ class Analyse(Value):
     model: StagedModel
     inputs: dict[str, StagedDataset] = Field(description="Role to dataset.")
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:0)$")] = "cpu"
-    threads: Annotated[Integer, Field(ge=1, le=256)] = 1
-    memory_bytes: Annotated[Integer, Field(ge=2**20)] = Field(description="What the engines may use for their chunks.")
+    threads: Annotated[int, Field(ge=1, le=256), WHOLE] = 1
+    memory_bytes: Annotated[int, Field(ge=2**20), WHOLE] = Field(
+        description="What the engines may use for their chunks."
+    )
     sandbox_level: Annotated[str, Field(max_length=32)]
 
 
@@ -114,7 +116,7 @@ class Succeeded(Value):
 
     status: Literal["succeeded"] = "succeeded"
     kind: Annotated[str, Field(max_length=64)]
-    kind_version: Annotated[Integer, Field(ge=1)]
+    kind_version: Annotated[int, Field(ge=1), WHOLE]
     outcome: dict[str, JsonValue]
     measurements: Annotated[tuple[Measurement, ...], Field(max_length=100_000, strict=False)]
     section: Section

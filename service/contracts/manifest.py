@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Digest, Integer, LayerName, Text, Value
+from service.contracts.base import WHOLE, Digest, LayerName, Text, Value
 
 Auditable = Literal["auditable", "forward_only", "not_fired", "no_gradient_path"]
-Count = Annotated[Integer, Field(ge=0)]
+Count = Annotated[int, Field(ge=0), WHOLE]
 Label = Annotated[str, Field(max_length=256)]
 
 
@@ -41,7 +41,7 @@ class ModelManifest(Value):
     rewriter: Label = Field(description="Name and version of what wrote the canonical form.")
     canonical_digest: Digest
     torch_version: Label
-    batch: Annotated[Integer, Field(ge=1)] | None = Field(
+    batch: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         description="Fixed batch size of the export; null if dynamic."
     )
     parameters: Count
@@ -59,7 +59,7 @@ class DatasetManifest(Value):
     format: Literal["npz"]
     rewriter: Label
     canonical_digest: Digest
-    examples: Annotated[Integer, Field(ge=1)]
+    examples: Annotated[int, Field(ge=1), WHOLE]
     inputs: TensorSpec
     labels: TensorSpec | None
     label_counts: Annotated[tuple[Count, ...], Field(max_length=100_000, strict=False)] = ()

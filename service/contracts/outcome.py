@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.contracts.base import Integer, LayerName, Name, Text, Value
+from service.contracts.base import WHOLE, LayerName, Name, Text, Value
 from service.contracts.vocabulary import METRICS
 
 Severity = Literal["note", "warning", "failure"]
@@ -16,7 +16,7 @@ class Estimate(Value):
     value: float
     low: float
     high: float
-    n: Annotated[Integer, Field(ge=1, description="Examples (or draws) behind the estimate.")]
+    n: Annotated[int, Field(ge=1, description="Examples (or draws) behind the estimate."), WHOLE]
     method: Annotated[str, Field(max_length=128)] = Field(description="How the interval was made, with its level.")
 
     @model_validator(mode="after")
@@ -58,7 +58,7 @@ class NotApplicable(Value):
 class Outcome(Value):
     """Base of every kind's outcome: what was computed, what it showed, what was not done."""
 
-    schema_version: Annotated[Integer, Field(ge=1)] = 1
+    schema_version: Annotated[int, Field(ge=1), WHOLE] = 1
     findings: Annotated[tuple[Finding, ...], Field(max_length=1000, strict=False)] = ()
     controls: Annotated[tuple[ControlRun, ...], Field(max_length=100, strict=False)] = ()
     not_applicable: Annotated[tuple[NotApplicable, ...], Field(max_length=20_000, strict=False)] = ()
@@ -76,7 +76,7 @@ class Measurement(Value):
     value: float
     low: float | None = None
     high: float | None = None
-    n: Annotated[Integer, Field(ge=1)]
+    n: Annotated[int, Field(ge=1), WHOLE]
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.contracts.base import Integer, Text, Value
+from service.contracts.base import WHOLE, Text, Value
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 TYPE_PREFIX = "urn:lamina:problem:"
@@ -32,7 +32,7 @@ class Problem(Value):
 
     type: Annotated[str, Field(pattern=r"^urn:lamina:problem:[a-z][a-z0-9-]*$")]
     title: Text
-    status: Annotated[Integer, Field(ge=400, le=599)]
+    status: Annotated[int, Field(ge=400, le=599), WHOLE]
     detail: Text
     remedy: Text | None = None
     permanent: bool = Field(default=True, description="False when the same request may succeed later.")

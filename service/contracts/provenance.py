@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from service.contracts.base import Digest, Integer, Value
+from service.contracts.base import WHOLE, Digest, Value
 
 Word = Annotated[str, Field(max_length=256)]
 
@@ -15,7 +15,7 @@ class Machine(Value):
     device: Word
     device_name: Word
     cpu_capability: Word
-    threads: Annotated[Integer, Field(ge=1)]
+    threads: Annotated[int, Field(ge=1), WHOLE]
     platform: Word
     python: Word
     versions: Annotated[dict[str, Word], Field(max_length=40)] = Field(description="Library name to version.")
@@ -26,7 +26,7 @@ class Provenance(Value):
 
     analysis_digest: Digest
     kind: Word
-    kind_version: Annotated[Integer, Field(ge=1)]
+    kind_version: Annotated[int, Field(ge=1), WHOLE]
     model_digest: Digest
     input_digests: dict[str, Digest]
     seed: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] = Field(description="Root seed, derived from the digest.")
@@ -35,9 +35,9 @@ class Provenance(Value):
     machine: Machine
     sandbox_level: Word
     seconds: Annotated[float, Field(ge=0)]
-    peak_bytes: Annotated[Integer, Field(ge=0)] | None = None
+    peak_bytes: Annotated[int, Field(ge=0), WHOLE] | None = None
     quoted_seconds: Annotated[float, Field(ge=0)] | None = None
-    quoted_bytes: Annotated[Integer, Field(ge=0)] | None = None
-    shared_with: Annotated[Integer, Field(ge=0)] = Field(0, description="Other analyses that used the same passes.")
+    quoted_bytes: Annotated[int, Field(ge=0), WHOLE] | None = None
+    shared_with: Annotated[int, Field(ge=0), WHOLE] = Field(0, description="Other analyses that used the same passes.")
     worker: Word | None = None
-    attempt: Annotated[Integer, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1), WHOLE] | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, computed_field, model_validator
 
-from service.contracts.base import Integer, Name, Text, Value
+from service.contracts.base import WHOLE, Name, Text, Value
 from service.contracts.outcome import ControlRun, Finding, NotApplicable
 
 
@@ -56,8 +56,8 @@ class Number(Shown):
     unit: Annotated[str, Field(max_length=64)] = ""
     low: float | None = None
     high: float | None = None
-    n: Annotated[Integer, Field(ge=1)] | None = None
-    digits: Annotated[Integer, Field(ge=1, le=12)] = 3
+    n: Annotated[int, Field(ge=1), WHOLE] | None = None
+    digits: Annotated[int, Field(ge=1, le=12), WHOLE] = 3
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -231,7 +231,7 @@ Block = Annotated[Prose | Measure | Table | Bars | Lines | Heat | Picture, Field
 class Section(Value):
     """One analysis in a report."""
 
-    schema_version: Annotated[Integer, Field(ge=1)] = 1
+    schema_version: Annotated[int, Field(ge=1), WHOLE] = 1
     title: Name
     question: Text
     answer: Text = Field(description="The answer in one or two sentences, with its doubt.")

@@ -66,10 +66,10 @@ def descendants(running: Running, role: str) -> list[psutil.Process]:
 def one_outcome_each(running: Running, audit: AuditView) -> None:
     """From the database itself: one terminal event for each analysis's work."""
     with opened(running.stack.settings()["LAMINA_DATABASE_URL"]) as database, system_session(database) as session:
-        works = session.scalars(select(Analysis.work_id).where(Analysis.audit_id == audit.id)).all()
-        for work in works:
+        analyses = session.scalars(select(Analysis.id).where(Analysis.audit_id == audit.id)).all()
+        for analysis in analyses:
             ended = select(func.count()).where(
-                Event.subject_id == work, Event.after.in_(["succeeded", "failed", "cancelled"])
+                Event.subject_id == analysis, Event.after.in_(["succeeded", "failed", "cancelled"])
             )
             assert session.scalar(ended) == 1
 
