@@ -397,6 +397,11 @@ def what_came_of_it() -> None:
         sa.ForeignKeyConstraint(["model_id"], ["model.id"], name=op.f("fk_measurement_model_id_model")),
     )
     op.create_index(op.f("ix_measurement_analysis_id"), "measurement", ["analysis_id"])
+    op.create_index(op.f("ix_measurement_audit"), "measurement", ["audit_id", "created_at", "id"])
+    op.create_index(
+        op.f("ix_measurement_layer"), "measurement", ["tenant", "model_name", "metric", "layer", "created_at", "id"]
+    )
     op.create_index(op.f("ix_measurement_line"), "measurement", ["tenant", "series_key", "created_at", "id"])
     op.create_index(op.f("ix_measurement_model"), "measurement", ["tenant", "model_name", "metric", "created_at", "id"])
+    op.create_index(op.f("ix_measurement_name"), "measurement", ["tenant", "model_name", "created_at", "id"])
     op.create_index(op.f("ix_measurement_time"), "measurement", ["tenant", "created_at", "id"])

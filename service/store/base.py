@@ -1,6 +1,7 @@
 """What do all tables share? Names for constraints, times as integers, an owner for every row."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -37,6 +38,22 @@ class UtcTime(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # given
         """Back to a datetime in UTC."""
         return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+@lru_cache(maxsize=4096)
+def _uuid(text: str) -> UUID:
+    return UUID(text)
+
+
+class SharedUuid(TypeDecorator[UUID]):
+    """A UUID column whose few values come back many times: SQLite's text is read once each. For reading only."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | UUID | None, dialect: Dialect) -> UUID | None:  # noqa: ARG002  # given
+        """The UUID; PostgreSQL's driver has made it already."""
+        return _uuid(value) if isinstance(value, str) else value
 
 
 Id = Annotated[UUID, mapped_column(Uuid, primary_key=True, default=new_id)]

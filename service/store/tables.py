@@ -229,6 +229,9 @@ class Measurement(Owned, Base):
     __table_args__ = (
         Index("ix_measurement_line", "tenant", "series_key", "created_at", "id"),
         Index("ix_measurement_model", "tenant", "model_name", "metric", "created_at", "id"),
+        Index("ix_measurement_layer", "tenant", "model_name", "metric", "layer", "created_at", "id"),
+        Index("ix_measurement_name", "tenant", "model_name", "created_at", "id"),
+        Index("ix_measurement_audit", "audit_id", "created_at", "id"),
         Index("ix_measurement_time", "tenant", "created_at", "id"),
     )
 
