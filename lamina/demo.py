@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from lamina.client import Client
-from lamina.commands.audits import failures, follow, show_points
+from lamina.commands.audits import failures, follow
 from lamina.commands.serving import first_key
 from lamina.commands.shown import progress, say, show_table
 from lamina.commands.subjects import upload
@@ -173,7 +173,19 @@ def _show_history(client: Client, name: str) -> None:
     line = [point for point in points if point.series_key == points[0].series_key]
     if len(line) < 2:
         raise NotMet(f"the history of {name} has {len(line)} points on its line, and should have one for each version")
-    show_points(line, title=f"{name}: one line of history, version by version")
+    first = line[0]
+    rows = (
+        (
+            point.model_version,
+            f"{point.value:.4g}",
+            None if point.low is None or point.high is None else f"{point.low:.4g} to {point.high:.4g}",
+            point.n,
+            f"{point.created_at:%Y-%m-%d %H:%M}",
+        )
+        for point in line
+    )
+    heads = (f"version of {name}", f">{first.metric} of {first.layer}", ">95 % interval", ">n", "measured (UTC)")
+    show_table(heads, rows, title=f"{name}: one line of history, version by version ({first.unit})")
 
 
 def _report(client: Client, view: AuditView, home: Path) -> Path:
