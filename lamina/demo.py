@@ -184,8 +184,8 @@ def _show_history(client: Client, name: str) -> None:
         )
         for point in line
     )
-    heads = (f"version of {name}", f">{first.metric} of {first.layer}", ">95 % interval", ">n", "measured (UTC)")
-    show_table(heads, rows, title=f"{name}: one line of history, version by version ({first.unit})")
+    heads = ("version", ">value", ">95 % interval", ">n", "measured (UTC)")
+    show_table(heads, rows, title=f"{name}: history of {first.metric} at {first.layer} ({first.unit})")
 
 
 def _report(client: Client, view: AuditView, home: Path) -> Path:
