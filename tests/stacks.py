@@ -9,6 +9,7 @@ import pytest
 from lamina.client import Client
 from lamina.operator import bootstrap, opened, trust
 from lamina.up import Stack
+from tests.servers import short_directory
 
 QUICK = {
     "LAMINA_LEASE_SECONDS": "3",
@@ -53,11 +54,11 @@ def processes_of(home: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "embedded-pg"])
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home = tmp_path_factory.mktemp(f"stack-{request.param}")
-    with Stack(home, database=request.param, workers=1, gpus=[], environment=QUICK) as stack:
-        yield Running(stack)
-    assert processes_of(home) == []
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with short_directory() as home:
+        with Stack(home, database=request.param, workers=1, gpus=[], environment=QUICK) as stack:
+            yield Running(stack)
+        assert processes_of(home) == []
 
 
 @pytest.fixture
