@@ -7,8 +7,9 @@ request is drawn by lot: a model's metric, the same further back by cursor, one 
 import platform
 import random
 import sqlite3
+import subprocess
+import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -160,17 +161,22 @@ def _points(
 
 @contextmanager
 def _serving(database: Database, folder: Path) -> Iterator[str]:
-    """The API on a free port of loopback."""
-    settings = Settings(database_url=database.url, blobs=str(folder / "blobs"), cursor_key="for this run only")
-    app = create_app(settings, database=database)
+    """The API on a free port of loopback, in a process of its own as in production."""
+    command = [sys.executable, "-m", "benchmarks.history", database.url, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
+        try:
+            assert process.stdout is not None  # asked for
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+def serve(url: str, folder: str) -> None:
+    """Serve the API on a database until terminated; the first line written is the port."""
+    app = create_app(Settings(database_url=url, blobs=f"{folder}/blobs", cursor_key="for this run only"))
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=THREADS, ident=None)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.close()
-        thread.join(10)
+    print(server.effective_port, flush=True)
+    server.run()
 
 
 def _pages(address: str, key: str) -> list[float]:
@@ -210,3 +216,7 @@ def _asked(client: httpx.Client, lots: random.Random, shape: int) -> dict[str, s
             return {"series_key": page["items"][0]["series_key"], "limit": "100"}
         return {**further, "cursor": page["next"]}
     return asked
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

@@ -30,6 +30,7 @@ from tests.service.work.world import LEASE, World, stored
 WORKERS = ("w0", "w1", "w2")
 SETTINGS = Settings(max_attempts=2, tenant_in_flight=3, tenant_open_work=1000)
 HELD = (WorkState.RUNNING.value, WorkState.CANCELLING.value)
+WAYS = ("succeed", "fail", "fail for good", "refuse", "cancelled", "give back")
 WHICH = st.integers(min_value=0, max_value=10**6)
 
 
@@ -46,8 +47,16 @@ class Life(RuleBasedStateMachine):
         self.pairs: list[tuple[Any, Any]] = []
         self.audits: list[Any] = []
 
-    @initialize()
-    def an_empty_house(self) -> None:
+    @initialize(begun=st.booleans())
+    def a_house(self, begun: bool) -> None:
+        self._empty_it()
+        if begun:
+            self.pairs.append(self.world.ready_pair())
+            self.submit(0, 2)
+            self.dispatch()
+            self.deliver(0, "w0", doubled=False, most=1)
+
+    def _empty_it(self) -> None:
         with system_session(self.database) as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(table.delete())
@@ -130,6 +139,18 @@ class Life(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(timedelta(seconds=seconds))
 
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH, worker=st.sampled_from(WORKERS), way=st.sampled_from(WAYS))
+    def a_worker_falls_silent_and_comes_back_when_its_work_is_anothers(self, which: int, worker: str, way: str) -> None:
+        silent = self.claims[which % len(self.claims)]
+        self.clock.advance(2 * LEASE)
+        self.reap()
+        self.dispatch()
+        for index in reversed(range(len(self.broker))):
+            if self.broker[index] == str(silent.work_id):
+                self.deliver(index, worker, doubled=False, most=0)
+        self._end(silent, way)
+
     @rule()
     def reap(self) -> None:
         with system_session(self.database) as session:
@@ -150,7 +171,7 @@ class Life(RuleBasedStateMachine):
             assert expected == lease.heartbeat(session, held, now=now, lease=LEASE, progress=progress, stage="sweep")
 
     @precondition(lambda self: self.claims)
-    @rule(which=WHICH, way=st.sampled_from(("succeed", "fail", "fail for good", "refuse", "cancelled", "give back")))
+    @rule(which=WHICH, way=st.sampled_from(WAYS))
     def end(self, which: int, way: str) -> None:
         self._end(self.claims[which % len(self.claims)], way)
 
