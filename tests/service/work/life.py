@@ -77,7 +77,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: len(self.pairs) < 2)
     @rule()
     def register(self) -> None:
-        number = str(len(self.pairs))
+        number = f"{len(self.pairs)}-of-the-machine"
         self.pairs.append((self.world.model(version=number), self.world.dataset(version=number)))
 
     @precondition(lambda self: self.pairs and len(self.audits) < 4)
