@@ -1,14 +1,15 @@
 """Can what a child wrote be believed? Its files are as hostile as the model it ran: checked, or refused whole.
 
-Nothing here trusts the child: links are not followed, JSON is strict (no NaN, no unknown member, capped size and
-depth), a kind may only speak of itself, of metrics the catalogue lists for it and of layers the inspected model has,
-and a PNG or safetensors file must be what its header says.
+Nothing here trusts the child: links are not followed, JSON is strict (no NaN, no unknown member, capped size, depth
+and number of values), a large file passes in pieces, a kind may only speak of itself, of metrics the catalogue lists
+for it and of layers the inspected model has, and a PNG or safetensors file must be what its header says.
 """
 
 import json
+import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +22,14 @@ from service.contracts.section import Picture
 from workers.sandbox.scratch import UnsafeScratch, open_result, read_result
 
 PNG_SIDE = 8192
+PNG_BYTES = 64 * 2**20
+JSON_BYTES = 64 * 2**20
+JSON_VALUES = 1_000_000
+"""An empty object takes two characters of a file and, with what is wrong about it, a kilobyte of memory."""
+FAULTS_LISTED = 1000
+REFUSAL_CHARACTERS = 1000
 SAFETENSORS_HEADER = 16 * 2**20
+CHUNK = 1 << 20
 DTYPE_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
@@ -31,15 +39,21 @@ AnyResult = Inspected | Refused | Succeeded | Failed
 
 
 class ResultRefused(Exception):
-    """The child's result breaks a rule; nothing of it is stored. The text says which rule."""
+    """The child's result breaks a rule; nothing of it is stored. The text says which rule, and may quote the child."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule if len(rule) <= REFUSAL_CHARACTERS else rule[: REFUSAL_CHARACTERS - 3] + "...")
 
 
 def read_answer(scratch: Path, member: str, most: int) -> AnyResult:
     """A member's `result.json`, as a value of the contract. Raises ResultRefused."""
     content = _read(scratch, f"{member}/result.json", most)
+    _count_values(content)
     try:
         return RESULT.validate_json(content)
     except ValidationError as error:
+        if error.error_count() > FAULTS_LISTED:
+            raise ResultRefused(f"result.json has {error.error_count()} faults") from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = "/".join(str(step) for step in first["loc"])
         raise ResultRefused(f"result.json at {where}: {first['msg']} ({error.error_count()} faults)") from error
@@ -47,10 +61,14 @@ def read_answer(scratch: Path, member: str, most: int) -> AnyResult:
 
 def open_canonical(scratch: Path, member: str, name: str) -> BinaryIO:
     """The canonical file of an inspection, opened as a plain file and nothing else. Raises ResultRefused."""
+    return _open(scratch, f"{member}/{name}")
+
+
+def _open(scratch: Path, name: str) -> BinaryIO:
     try:
-        return open_result(scratch, f"{member}/{name}")
+        return open_result(scratch, name)
     except (UnsafeScratch, OSError) as error:
-        raise ResultRefused(f"{name}: {error}") from error
+        raise ResultRefused(f"{name.rpartition('/')[2]}: {error}") from error
 
 
 def _read(scratch: Path, name: str, most: int) -> bytes:
@@ -97,19 +115,32 @@ def check_success(
             raise ResultRefused(f"the section shows {block.artifact!r}, which is not among the artifacts")
 
 
-def read_artifact(scratch: Path, member: str, artifact: ArtifactFile, most: int) -> bytes:
-    """One file's bytes, checked against its media type; what was checked is what is stored. Raises ResultRefused."""
-    content = _read(scratch, f"{member}/{artifact.file}", most)
+def artifact_size(scratch: Path, member: str, artifact: ArtifactFile) -> int:
+    """How many bytes a file claims to have, before anything of it is read. Raises ResultRefused."""
+    with _open(scratch, f"{member}/{artifact.file}") as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def artifact_chunks(scratch: Path, member: str, artifact: ArtifactFile) -> Iterator[bytes]:
+    """One file's bytes, checked against its media type; what was checked is what is yielded. Raises ResultRefused.
+
+    A fault may show only at the end of a large file: keep nothing before all of it has come.
+    """
+    name = f"{member}/{artifact.file}"
     match artifact.media_type:
         case "image/png":
+            content = _read(scratch, name, PNG_BYTES)
             check_png(content)
+            yield content
         case "application/vnd.safetensors":
-            check_safetensors(content)
+            with _open(scratch, name) as file:
+                yield from safetensors_chunks(file)
         case "application/json":
+            content = _read(scratch, name, JSON_BYTES)
             check_json(content)
+            yield content
         case "application/zip":
             raise ResultRefused(f"{artifact.file}: no analysis writes archives")
-    return content
 
 
 def check_png(content: bytes) -> None:
@@ -140,24 +171,37 @@ def check_png(content: bytes) -> None:
         raise ResultRefused("a picture has bytes after its end")
 
 
-def check_safetensors(content: bytes) -> None:
-    """A safetensors file whose tensors lie side by side and fill it exactly."""
-    if len(content) < 8:
+def safetensors_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """A safetensors file as it is read, if its tensors lie side by side and fill it exactly. Raises ResultRefused."""
+    begin = file.read(8)
+    if len(begin) < 8:
         raise ResultRefused("an array file is shorter than its header")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > min(SAFETENSORS_HEADER, len(content) - 8):
+    (length,) = struct.unpack("<Q", begin)
+    text = file.read(length) if length <= SAFETENSORS_HEADER else b""
+    if length > len(text):
         raise ResultRefused(f"an array file claims a header of {length} bytes")
-    header = check_json(content[8 : 8 + length])
+    left = _described(text)
+    yield begin + text
+    while chunk := file.read(CHUNK):
+        left -= len(chunk)
+        yield chunk
+        if left < 0:
+            break
+    if left != 0:
+        raise ResultRefused("the arrays of an array file do not fill it exactly")
+
+
+def _described(text: bytes) -> int:
+    """How many bytes the arrays take that a safetensors header describes, each after the one before."""
+    header = check_json(text)
     if not isinstance(header, dict):
         raise ResultRefused("an array file's header is not an object")
-    spans = [_span(name, entry) for name, entry in header.items() if name != "__metadata__"]
     position = 0
-    for start, end in sorted(spans):
+    for start, end in sorted(_span(name, entry) for name, entry in header.items() if name != "__metadata__"):
         if start != position:
             raise ResultRefused("arrays of an array file do not lie side by side")
         position = end
-    if position != len(content) - 8 - length:
-        raise ResultRefused("an array file has bytes that belong to no array")
+    return position
 
 
 def _span(name: str, entry: Any) -> tuple[int, int]:
@@ -180,8 +224,16 @@ def _no_constant(text: str) -> None:
     raise ResultRefused(f"JSON holds {text}")
 
 
+def _count_values(content: bytes) -> None:
+    """Refuse JSON of more values than a parser should make; what stands in strings is counted with them."""
+    values = content.count(b",") + content.count(b"[") + content.count(b"{")
+    if values > JSON_VALUES:
+        raise ResultRefused(f"JSON of {values} values; at most {JSON_VALUES} are read")
+
+
 def check_json(content: bytes) -> Any:
     """Strict JSON: UTF-8, no NaN or infinity, no deeper than the parser can follow."""
+    _count_values(content)
     try:
         return json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

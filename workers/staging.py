@@ -1,11 +1,7 @@
-"""What does a child need on its desk? The job as a value, and the canonical files it names, in a scratch of its own."""
+"""What does a child need on its desk? The job as a value, and the canonical files it names."""
 
-import contextlib
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -21,7 +17,6 @@ from service.contracts.job import (
 )
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from service.settings import Settings
-from service.store.blobs import BlobStore
 from service.store.tables import Analysis, Audit, Dataset, Model, Principal
 from service.work.claim import Claim
 
@@ -114,31 +109,3 @@ def _needed(digest: str | None) -> str:
     if digest is None:
         raise InputGone("an input has no canonical form; its inspection has not finished")
     return digest
-
-
-class Scratch:
-    """One child's folder, made before it and removed after it; what the child may change is reached by descriptor."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        for folder in ("inputs", "results", "cancel"):
-            (path / folder).mkdir(parents=True)
-        # Held from before the child exists: a child that puts a link in its place sends nobody anywhere.
-        self._cancel = os.open(path / "cancel", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-    def lay_out(self, staged: Staged, tenant: UUID, blobs: BlobStore) -> None:
-        """Write the job and fetch its files, each checked against its digest."""
-        for name, digest in staged.files.items():
-            blobs.fetch(tenant, digest, self.path / "inputs" / name)
-        (self.path / "job.json").write_text(staged.job.model_dump_json())
-
-    def drop(self, member: str) -> None:
-        """Tell the child to leave one member out: a file of its name in `cancel`, looked for at each chunk end."""
-        with contextlib.suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(member, flags, 0o644, dir_fd=self._cancel))
-
-    def clear(self) -> None:
-        """Remove the folder and all in it."""
-        os.close(self._cancel)
-        shutil.rmtree(self.path, ignore_errors=True)

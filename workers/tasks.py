@@ -3,38 +3,44 @@
 This process holds the credentials and imports no torch; the child holds the model and has nothing else.
 """
 
+import contextlib
 import logging
 import threading
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Self
 from uuid import UUID
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from service.catalog import Catalog
 from service.clock import Clock, SystemClock
-from service.contracts.job import Analyse, Failed, Inspected, Refused, Succeeded
 from service.contracts.problem import Reason
 from service.contracts.status import WorkState, WorkType
 from service.settings import Settings
-from service.store.base import new_id
 from service.store.blobs import BlobDamaged, BlobMissing, BlobStore
 from service.store.database import Database
 from service.store.system import system_session
 from service.work import finish, lease, registry
 from service.work.claim import Claim, claim, claim_group
-from workers.results import ResultRefused, check_success, open_canonical, read_answer, read_artifact
 from workers.sandbox.children import Child
 from workers.sandbox.client import Zygote
 from workers.sandbox.spec import ChildSpec, Exit, Level, Limits, SandboxUnavailable
-from workers.staging import InputGone, Scratch, Staged, stage_analyses, stage_inspection
+from workers.saving import Saving
+from workers.scratch import Scratch, sweep
+from workers.staging import InputGone, Staged, stage_analyses, stage_inspection
 from workers.verdicts import minimum_level, sandbox_too_weak, why_it_ended
 from workers.watch import Standing, Ticket, Watch
 
 log = logging.getLogger("lamina.worker")
 GROUP_MOST = 16
 SEEN_SECONDS = 5.0
-CHUNK = 1 << 20
+NOT_STORED = Reason(
+    code="not-stored",
+    detail="What the child wrote could not be stored; the worker's log has the trace.",
+    permanent=False,
+)
 
 
 class Desk:
@@ -100,9 +106,13 @@ class Desk:
         """Start the zygote, then say every few seconds that this worker is there."""
         try:
             self.zygote.start()
-        except SandboxUnavailable:
-            log.exception("no zygote; each piece of work will try again")
-        self._warm.set()
+            swept = sweep(self.settings.scratch)
+            if swept:
+                log.info("removed %s scratch folders of workers that died", swept)
+        except (SandboxUnavailable, OSError):
+            log.exception("no zygote, or no scratch; each piece of work will try again")
+        finally:
+            self._warm.set()
         started = self.clock.now()
         while True:
             try:
@@ -136,31 +146,34 @@ class Errand:
         self.child: Child | None = None
         self.scratch: Scratch | None = None
         self.staged: Staged | None = None
+        self.began = desk.clock.now()
+        self._renewed: dict[str, datetime] = {}
 
     def run(self) -> None:
         """Stage, run, save. Every claim ends here in a state of its own, or stays with whoever took its lease."""
         try:
-            if self.desk.zygote.pid is None:
-                self.desk.zygote.start()
-            self.scratch = Scratch(self.desk.settings.scratch.resolve() / str(new_id()))
-            self.staged = self._stage()
-            minimum = minimum_level(trusted=self.staged.trusted, weak_allowed=self.desk.settings.allow_weak_sandbox)
-            refusal = sandbox_too_weak(self.desk.zygote.level, minimum)
-            if refusal is not None:
-                self.settle_rest(refusal)
-                return
-            self.scratch.lay_out(self.staged, self.tenant, self.desk.blobs)
+            with self._alive():
+                if self.desk.zygote.pid is None:
+                    self.desk.zygote.start()
+                self.staged = self._stage()
+                minimum = minimum_level(trusted=self.staged.trusted, weak_allowed=self.desk.settings.allow_weak_sandbox)
+                refusal = sandbox_too_weak(self.desk.zygote.level, minimum)
+                if refusal is not None:
+                    self.settle_rest(refusal)
+                    return
+                self.scratch = Scratch(self.desk.settings.scratch.resolve())
+                self.scratch.lay_out(self.staged, self.tenant, self.desk.blobs)
             self._settle(*self._watch(self.scratch, minimum))
         except (InputGone, BlobMissing, BlobDamaged) as error:
-            self.settle_rest(Reason(code="input-gone", detail=f"An input of this work cannot be read: {error}."))
+            self.settle_rest(Reason(code="input-gone", detail=f"An input of this work cannot be read: {error}."[:4000]))
         except SandboxUnavailable as error:
-            self.settle_rest(Reason(code="sandbox-unavailable", detail=error.reason, permanent=error.permanent))
+            self.settle_rest(Reason(code="sandbox-unavailable", detail=error.reason[:4000], permanent=error.permanent))
         finally:
             if self.scratch is not None:
                 self.scratch.clear()
 
     def _stage(self) -> Staged:
-        with system_session(self.desk.database) as session:
+        with system_session(self.desk.database, writes=False) as session:
             claims = list(self.claims.values())
             if self.inspection:
                 return stage_inspection(session, claims[0])
@@ -203,96 +216,81 @@ class Errand:
         return (self.child.level if self.child else None) or self.desk.zygote.level
 
     def _beat(self, ticket: Ticket) -> WorkState | None:
-        with system_session(self.desk.database) as session:
-            return lease.heartbeat(
-                session,
-                self.claims[ticket.member],
-                now=self.desk.clock.now(),
-                lease=self.desk.lease,
-                progress=ticket.fraction,
-                stage=ticket.stage,
-            )
+        """Renew one lease. A database that cannot be reached for a moment has taken nothing from us yet."""
+        now = self.desk.clock.now()
+        try:
+            with system_session(self.desk.database) as session:
+                state = lease.heartbeat(
+                    session,
+                    self.claims[ticket.member],
+                    now=now,
+                    lease=self.desk.lease,
+                    progress=ticket.fraction,
+                    stage=ticket.stage,
+                )
+        except SQLAlchemyError as error:
+            log.warning("work %s: its lease could not be renewed: %s", ticket.member, type(error).__name__)
+            held = self._renewed.get(ticket.member, self.began) + self.desk.lease > now
+            return WorkState.RUNNING if held else None
+        self._renewed[ticket.member] = now
+        return state
 
     def _save(self, ticket: Ticket) -> None:
-        """Check and store what the child wrote for one member; a result that breaks a rule is refused whole."""
+        """Take in what the child wrote for one member. Whatever is wrong with it is that member's fault alone."""
         assert self.scratch is not None  # a child runs only in a scratch
-        settings = self.desk.settings
-        try:
-            result = read_answer(self.scratch.path, ticket.member, settings.result_json_bytes)
-            match result:
-                case Succeeded() if not self.inspection:
-                    self._save_success(ticket, result, self.scratch)
-                case Inspected() if self.inspection:
-                    self._save_inspected(ticket, result, self.scratch)
-                case Refused() if self.inspection:
-                    self._settle_one(ticket, result.reason, refuse=True)
-                case Failed():
-                    self._settle_one(ticket, result.reason)
-                case _:
-                    raise ResultRefused(f"a result of type {result.status!r} does not answer what was asked")
-        except ResultRefused as error:
-            log.warning("work %s: result refused: %s", ticket.member, error)
-            self._settle_one(
-                ticket, Reason(code="result-refused", detail=f"What the child wrote was refused: {error}.")
-            )
-        except finish.LeaseLost:
-            ticket.standing = Standing.LOST
-
-    def _save_success(self, ticket: Ticket, result: Succeeded, scratch: Scratch) -> None:
-        job = self.staged.job if self.staged else None
-        assert isinstance(job, Analyse)  # only analyses succeed; inspections are inspected
-        member = next(one for one in job.members if one.id == ticket.member)
-        digests = {role: staged.digest for role, staged in job.inputs.items()}
-        check_success(result, member, job.model, digests, self.desk.catalog.kind(member.kind))
-        stored = {}
-        for artifact in result.artifacts:
-            content = read_artifact(scratch.path, ticket.member, artifact, self.desk.settings.child_file_bytes)
-            stored[artifact.file] = self.desk.blobs.put(self.tenant, [content], most=len(content))
-        one = self.claims[ticket.member]
-        provenance = result.provenance.model_copy(
-            update={"worker": self.desk.name, "attempt": one.attempt, "sandbox_level": self._level().value}
+        assert self.staged is not None  # and on what was staged
+        saving = Saving(
+            settings=self.desk.settings,
+            database=self.desk.database,
+            blobs=self.desk.blobs,
+            clock=self.desk.clock,
+            catalog=self.desk.catalog,
+            job=self.staged.job,
+            scratch=self.scratch.path,
         )
-        with system_session(self.desk.database) as session:
-            finish.succeed_analysis(
-                session,
-                one,
-                result=result,
-                stored=stored,
-                provenance=provenance,
-                now=self.desk.clock.now(),
-                settings=self.desk.settings,
-            )
-        ticket.standing = Standing.SAVED
+        with self._alive():
+            try:
+                reason = saving.take_in(self.claims[ticket.member], worker=self.desk.name, level=self._level())
+            except finish.LeaseLost:
+                ticket.standing = Standing.LOST
+                return
+            except Exception:
+                log.exception("work %s: its result could not be stored", ticket.member)
+                reason = NOT_STORED
+            if reason is None:
+                ticket.standing = Standing.SAVED
+            else:
+                self._settle_one(ticket, reason, refuse=self.inspection and reason.permanent)
 
-    def _save_inspected(self, ticket: Ticket, result: Inspected, scratch: Scratch) -> None:
-        most = self.desk.settings.child_file_bytes
-        with open_canonical(scratch.path, ticket.member, result.canonical) as file:
-            chunks = iter(lambda: file.read(CHUNK), b"")
-            stored = self.desk.blobs.put(self.tenant, chunks, most=most)
-        if stored.digest != result.manifest.canonical_digest:
-            raise ResultRefused(f"the canonical form is {stored.digest}, not {result.manifest.canonical_digest}")
-        with system_session(self.desk.database) as session:
-            finish.succeed_inspection(
-                session,
-                self.claims[ticket.member],
-                manifest=result.manifest,
-                canonical=stored,
-                now=self.desk.clock.now(),
-                settings=self.desk.settings,
-                catalog=self.desk.catalog,
-            )
-        ticket.standing = Standing.SAVED
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Leases are renewed also while this thread is busy with large files."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self.desk.lease.total_seconds() / 4):
+                for ticket in self.tickets:
+                    if ticket.standing is Standing.OPEN:
+                        self._beat(ticket)
+
+        beating = threading.Thread(target=beat, name="leases", daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            done.set()
+            beating.join()
 
     def _settle(self, ended: Exit, misbehaved: bool) -> None:
         """After the child: cancelled members are cancelled; unfinished ones of a group run alone next time."""
         unfinished = [ticket for ticket in self.tickets if ticket.standing is Standing.OPEN]
         cancelled = [ticket for ticket in self.tickets if ticket.standing is Standing.CANCELLED]
         for ticket in cancelled:
-            with system_session(self.desk.database) as session:
+            with contextlib.suppress(finish.LeaseLost), system_session(self.desk.database) as session:
                 finish.cancelled(session, self.claims[ticket.member], now=self.desk.clock.now())
         if len(self.tickets) > 1:
             for ticket in unfinished:
-                with system_session(self.desk.database) as session:
+                with contextlib.suppress(finish.LeaseLost), system_session(self.desk.database) as session:
                     # Killed for a cancelled neighbour, they may share a child again; after a death they run alone.
                     finish.give_back(session, self.claims[ticket.member], solo=not cancelled, now=self.desk.clock.now())
                 ticket.standing = Standing.LOST

@@ -100,12 +100,14 @@ class Watch:
         if message.get("type") == "progress":
             fraction, stage = message.get("fraction"), message.get("stage")
             if isinstance(fraction, int | float) and 0 <= fraction <= 1 and isinstance(stage, str):
-                ticket.fraction, ticket.stage = float(fraction), stage[:128]
+                ticket.fraction, ticket.stage = float(fraction), "".join(filter(str.isprintable, stage[:128]))
         elif message.get("type") == "result":
-            if message.get("status") == "cancelled":
+            if message.get("status") != "cancelled":
+                self.save(ticket)
+            elif ticket.cancel_asked_at is not None:
                 ticket.standing = Standing.CANCELLED
             else:
-                self.save(ticket)
+                raise ChildMisbehaved("the child says it was cancelled, which nobody asked for")
 
     def _beat_all(self, now: float) -> None:
         for ticket in self._open():

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from service.contracts.job import ArtifactFile
 from workers.results import (
     ResultRefused,
+    artifact_chunks,
     check_json,
     check_png,
-    check_safetensors,
     read_answer,
+    safetensors_chunks,
 )
 
 MEMBER = "0190"
@@ -138,7 +140,8 @@ def test_arrays_side_by_side_pass() -> None:
         "b": {"dtype": "I64", "shape": [], "data_offsets": [8, 16]},
         "__metadata__": {"n": "1"},
     }
-    check_safetensors(safetensors(header, bytes(16)))
+    content = safetensors(header, bytes(16))
+    assert b"".join(safetensors_chunks(io.BytesIO(content))) == content
 
 
 @pytest.mark.parametrize(
@@ -160,10 +163,58 @@ def test_arrays_side_by_side_pass() -> None:
 )
 def test_arrays_that_do_not_add_up_are_refused(content: bytes) -> None:
     with pytest.raises(ResultRefused):
-        check_safetensors(content)
+        list(safetensors_chunks(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[" * 200_000])
 def test_json_without_meaning_is_refused(text: str) -> None:
     with pytest.raises(ResultRefused):
         check_json(text.encode())
+
+
+def test_json_of_too_many_values_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    many = "[" + ",".join(["{}"] * 600_000) + "]"
+    with pytest.raises(ResultRefused, match="1200000 values"):
+        check_json(many.encode())
+    with pytest.raises(ResultRefused, match="values"):
+        read_answer(answer(tmp_path, f'{{"status": "failed", "reason": {many}}}'), MEMBER, 10_000_000)
+
+
+def test_an_answer_with_a_hundred_thousand_faults_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    text = '{"status": "failed", ' + ", ".join(f'"{at}": 0' for at in range(100_000)) + "}"
+    with pytest.raises(ResultRefused, match=r"^result\.json has 100001 faults$"):
+        read_answer(answer(tmp_path, text), MEMBER, 10_000_000)
+
+
+def test_a_refusal_that_quotes_the_child_fits_into_a_reason(tmp_path: Path) -> None:
+    text = json.dumps({"status": "failed", "reason": {"code": "x", "detail": "y"}, "n" * 100_000: 1})
+    with pytest.raises(ResultRefused) as refused:
+        read_answer(answer(tmp_path, text), MEMBER, 10_000_000)
+    assert len(str(refused.value)) == 1000
+    with pytest.raises(ResultRefused) as refused:
+        list(safetensors_chunks(io.BytesIO(safetensors({"a" * 100_000: 1}))))
+    assert len(str(refused.value)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"), [("a.png", "image/png"), ("a.json", "application/json")], ids=["picture", "json"]
+)
+def test_a_sparse_file_of_gigabytes_is_refused_unread(tmp_path: Path, name: str, media_type: str) -> None:
+    answer(tmp_path, "{}")
+    with (tmp_path / "results" / MEMBER / name).open("wb") as file:
+        file.truncate(4 * 2**30)
+    artifact = ArtifactFile.model_validate({"file": name, "media_type": media_type})
+    with pytest.raises(ResultRefused, match="larger than 67108864"):
+        list(artifact_chunks(tmp_path, MEMBER, artifact))
+
+
+def test_arrays_of_gigabytes_pass_in_pieces(tmp_path: Path) -> None:
+    answer(tmp_path, "{}")
+    size = 300 * 2**20
+    with (tmp_path / "results" / MEMBER / "a.safetensors").open("wb") as file:
+        file.write(safetensors({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}))
+        file.truncate(file.tell() + size)
+    artifact = ArtifactFile(file="a.safetensors", media_type="application/vnd.safetensors")
+    lengths = [len(chunk) for chunk in artifact_chunks(tmp_path, MEMBER, artifact)]
+    assert sum(lengths[1:]) == size
+    assert max(lengths) <= 2**20

@@ -124,3 +124,16 @@ def test_a_child_that_babbles_is_killed_and_said_to_have_misbehaved() -> None:
     seen = watch(child, [Ticket("a")])
     assert child.killed
     assert seen["misbehaved"]
+
+
+def test_a_child_that_says_it_was_cancelled_unasked_is_killed_and_nothing_is_cancelled() -> None:
+    ticket = Ticket("a")
+    seen = watch(Scripted([], [{"type": "result", "member": "a", "status": "cancelled"}], [], []), [ticket])
+    assert (ticket.standing, seen["exit"], seen["misbehaved"]) == (Standing.OPEN, KILLED, True)
+
+
+def test_a_stage_holds_nothing_a_database_or_a_page_cannot_show() -> None:
+    ticket = Ticket("a")
+    said = {"type": "progress", "member": "a", "fraction": 0.5, "stage": "lay\0er \x1b[31mone"}
+    watch(Scripted([], [said], []), [ticket])
+    assert ticket.stage == "layer [31mone"
