@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 
 from workers.kind import AnalysisError, Context
+from workers.numerics.memory import give_back_freed_pages
 from workers.subject.subject import Subject, along_channels
 from workers.sweep.completeness import Endpoints
 from workers.sweep.plan import Plan, Quote, plan, quote
@@ -81,11 +82,11 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConductancePass:
-    """One sweep over the examples asked for. The attributions of the tap `whole` are kept for the `first` examples."""
+    """One sweep over the examples asked for. The attributions of the taps `whole` are kept for the `first` examples."""
 
     asked: Asked
     chunks: Plan
-    whole: str | None = None
+    whole: tuple[str, ...] = ()
     first: int = 0
 
     def plan(self) -> dict[str, JsonValue]:
@@ -96,7 +97,7 @@ class ConductancePass:
     def make(self, subject: Subject, context: Context) -> Swept:
         """Sweeps; reports after each chunk."""
         ready = prepared(subject, self.asked)
-        return swept(ready, self.chunks, context, keep=() if self.whole is None else (self.whole,), first=self.first)
+        return swept(ready, self.chunks, context, keep=self.whole, first=self.first)
 
 
 def swept(
@@ -140,6 +141,7 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
     target = _target(subject, asked, given, labels)
     target.check(given.shape, len(x))
     seen = probe(model, (x,), (origin,), target, rows=subject.manifest.batch)
+    give_back_freed_pages()  # the probe's passes are small and many, the sweep's few and large
     return Prepared(model, x, origin, target, given, labels, seen)
 
 

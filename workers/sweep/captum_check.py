@@ -7,7 +7,7 @@ the way back are the right ends of the way there and the differences change sign
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from workers.numerics.determinism import seed_for
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
-from workers.sweep.reducers import Keep
-from workers.sweep.run import sweep
 from workers.sweep.target import Target
 from workers.sweep.watch import differentiable_recurrence
 
@@ -36,6 +34,12 @@ class Verification:
         return self.difference is not None
 
 
+def drawn(keys: Sequence[str], n: int, seed: int) -> tuple[str, ...]:
+    """`n` of `keys`, or all, drawn with `seed`; in their own order."""
+    order = sorted(range(len(keys)), key=lambda i: seed_for(str(seed), i))
+    return tuple(keys[i] for i in sorted(order[:n]))
+
+
 def verify(
     model: nn.Module,
     probe: Probe,
@@ -43,22 +47,15 @@ def verify(
     inputs: tuple[Tensor, ...],
     baselines: tuple[Tensor, ...],
     target: Target,
-    n: int,
-    seed: int,
+    attributions: Mapping[str, Tensor],
 ) -> list[Verification]:
-    """Recomputes `n` of the plan's layers, drawn with `seed`, with captum at the same nodes; in their order.
+    """Recomputes with captum, at the plan's points, the `attributions` that a sweep gave for these examples, by tap.
 
-    inputs, baselines, target: as for `sweep`; a few examples are enough. captum holds all steps of one at once.
+    inputs, baselines, target: as for `sweep`; a few examples are enough. captum gets as many rows at once as a chunk.
     """
-    chosen = _drawn(plan.taps, n, seed)
-    kept = Keep(chosen)
-    sweep(model, probe, plan, inputs, baselines, target, [kept])
-    return [_against_captum(model, probe, plan, inputs, baselines, target, key, kept.of(key)) for key in chosen]
-
-
-def _drawn(keys: tuple[str, ...], n: int, seed: int) -> Collection[str]:
-    order = sorted(range(len(keys)), key=lambda i: seed_for(str(seed), i))
-    return [keys[i] for i in sorted(order[:n])]
+    return [
+        _against_captum(model, probe, plan, inputs, baselines, target, key, ours) for key, ours in attributions.items()
+    ]
 
 
 def _against_captum(
@@ -119,10 +116,19 @@ def _captum(
     method = LayerConductance(forward, dict(model.named_modules())[probe.tap(key).module])
     with differentiable_recurrence(model):
         if plan.rule == "captum":
-            return _only(method.attribute(inputs, baselines, n_steps=plan.steps, method="gausslegendre"))
-        there = _only(method.attribute(inputs, baselines, n_steps=plan.steps, method="riemann_trapezoid"))
-        back = _only(method.attribute(baselines, inputs, n_steps=plan.steps, method="riemann_trapezoid"))
+            return _along(method, plan, "gausslegendre", baselines, inputs)
+        there = _along(method, plan, "riemann_trapezoid", baselines, inputs)
+        back = _along(method, plan, "riemann_trapezoid", inputs, baselines)
         return (there - back) / 2
+
+
+def _along(
+    method: LayerConductance, plan: Plan, points: str, start: tuple[Tensor, ...], end: tuple[Tensor, ...]
+) -> Tensor:
+    made: Tensor | tuple[Tensor, ...] = method.attribute(
+        end, start, n_steps=plan.steps, method=points, internal_batch_size=max(2, plan.points * plan.examples)
+    )
+    return (made[0] if isinstance(made, tuple) else made).detach()
 
 
 def _scores(model: nn.Module, probe: Probe, target: Target) -> Callable[..., Tensor]:
@@ -131,7 +137,3 @@ def _scores(model: nn.Module, probe: Probe, target: Target) -> Callable[..., Ten
         return target.select(model(*given), len(rows[0]))
 
     return scores
-
-
-def _only(attribution: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return (attribution[0] if isinstance(attribution, tuple) else attribution).detach()

@@ -5,13 +5,24 @@ Both are taken as a line through two small passes: what every pass needs, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-_IN_FLIGHT = 3
-"""Gradients alive at once around a layer: that of its output, that of its input, and one product of them."""
+_IN_FLIGHT = 2
+"""Gradients alive at once around a layer: that of its output and that of its input."""
+
+
+_TOUCHED = 0.75
+"""Of the memory of indices and workspaces, which have no gradient: recurrent kernels pad theirs and touch a part."""
+
+_HOLES, _CONVOLUTION_HOLES = 1.1, 1.75
+"""Resident bytes for each byte alive. A convolution reorders its operands in buffers of their own, and glibc 2.36 puts
+no aligned block where one of its own size was freed."""
+
+_CHEAPEST, _DEAREST = 0.1, 0.6
+"""What a row of a large chunk costs, as a share of a row of the small pass: two timings alone may say anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,8 @@ class Cost:
             return cls(0, high.bytes // high.rows, 0.0, high.seconds / high.rows)
         span = high.rows - low.rows
         row_bytes = max(0, high.bytes - low.bytes) // span
-        row_seconds = max(0.0, high.seconds - low.seconds) / span
+        alone = high.seconds / high.rows
+        row_seconds = min(max((high.seconds - low.seconds) / span, _CHEAPEST * alone), _DEAREST * alone)
         return cls(
             max(0, high.bytes - row_bytes * high.rows), row_bytes,
             max(0.0, high.seconds - row_seconds * high.rows), row_seconds,
@@ -68,14 +80,17 @@ class Saved:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self.known:
             self.known.add(storage.data_ptr())
-            in_flight = _IN_FLIGHT if tensor.is_floating_point() else 0  # indices and workspaces have no gradient
-            self.sizes.append((storage.nbytes(), in_flight * storage.nbytes()))
+            kept, in_flight = (1.0, _IN_FLIGHT) if tensor.is_floating_point() else (_TOUCHED, 0)
+            self.sizes.append((int(kept * storage.nbytes()), in_flight * storage.nbytes()))
         return tensor
 
-    def peak(self) -> int:
-        """The most that is alive at once in the backward pass: what earlier layers saved, and gradients in flight."""
+    def peak(self, kinds: Collection[str]) -> int:
+        """The most that is resident in the backward pass: what earlier layers saved, gradients in flight, and holes.
+
+        kinds: the names of the graph's nodes.
+        """
         so_far, most = 0, 0
         for size, in_flight in self.sizes:
             so_far += size
             most = max(most, so_far + in_flight)
-        return most
+        return int(most * (_CONVOLUTION_HOLES if any("Convolution" in kind for kind in kinds) else _HOLES))

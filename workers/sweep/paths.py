@@ -31,11 +31,13 @@ class Paths:
 
     reached: the target depends on them. cut: every path passes through them.
     upstream: for each, the keys from which a path leads to it (they lie nearer to the input).
+    kinds: the names of the nodes of the graph.
     """
 
     reached: frozenset[str]
     cut: frozenset[str]
     upstream: Mapping[str, frozenset[str]]
+    kinds: frozenset[str]
 
 
 def paths(score: Tensor, inputs: Iterable[Tensor], taps: Mapping[str, Tensor]) -> Paths:
@@ -44,14 +46,15 @@ def paths(score: Tensor, inputs: Iterable[Tensor], taps: Mapping[str, Tensor]) -
     Each of `taps` requires a gradient; those that are leaves count as inputs, for what reaches them is out of sight.
     """
     if score.grad_fn is None:
-        return Paths(frozenset(), frozenset(), {key: frozenset() for key in taps})
+        return Paths(frozenset(), frozenset(), {key: frozenset() for key in taps}, frozenset())
     graph = _Graph([*inputs, *(tensor for tensor in taps.values() if tensor.is_leaf)])
     at = {key: graph.vertex(tensor) for key, tensor in taps.items()}
     order = graph.order_from(graph.vertex(score))
     live = graph.leading_to_input(order)
     reached = frozenset(key for key, vertex in at.items() if vertex in order)
     crossing = _uncrossed([vertex for vertex in order if vertex in live], graph.next)
-    return Paths(reached, frozenset(key for key in reached if at[key] in crossing), _upstream(order, graph.next, at))
+    cut = frozenset(key for key in reached if at[key] in crossing)
+    return Paths(reached, cut, _upstream(order, graph.next, at), graph.kinds)
 
 
 class _Graph:
@@ -89,6 +92,11 @@ class _Graph:
             if any(child in live for child in self.next[vertex]):
                 live.add(vertex)
         return live
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The names of all nodes that were visited."""
+        return frozenset(node.name() for node in self._nodes.values())
 
     def _value(self, node: Any, output: int) -> Vertex:
         self._nodes[id(node)] = node

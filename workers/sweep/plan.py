@@ -108,13 +108,13 @@ def _swept(probe: Probe, taps: Collection[Tap]) -> tuple[Tap, ...]:
 
 
 def _rows(probe: Probe, taps: Collection[Tap], memory_bytes: int) -> int:
-    each = max(1, probe.cost.row_bytes)
+    each = max(1, probe.cost.bytes(1) - probe.cost.bytes(0))
     if probe.rows is not None:
         wanted = least = probe.rows
     else:
         wanted = min(_MOST_ROWS, max(_LEAST_CHUNK, _CHUNK_BYTES // each))
         least = probe.least_rows
-    fixed = _fixed(taps) + _per_example(taps, chunked=True) + probe.cost.fixed_bytes
+    fixed = _fixed(taps) + _per_example(taps, chunked=True) + probe.cost.bytes(0)
     affordable = (memory_bytes - fixed) // each
     if affordable < least:
         raise BudgetTooSmall(fixed + least * each, memory_bytes)

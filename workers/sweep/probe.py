@@ -252,7 +252,7 @@ def _walk(model: nn.Module, looks: Looks, look: Look, target: Target, taps: Mapp
     if score.grad_fn is not None:
         torch.autograd.grad(score, leaves, allow_unused=True)
     seconds = forward + perf_counter() - started
-    return _Walk(chosen.detach(), held, found, Pass(look.rows, saved.peak(), seconds))
+    return _Walk(chosen.detach(), held, found, Pass(look.rows, saved.peak(found.kinds), seconds))
 
 
 def _follow_gradient(model: nn.Module, looks: Looks, target: Target, taps: Mapping[Place, Tap]) -> Probe:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.numerics.determinism import NotFinite
-from workers.numerics.memory import return_freed_pages
+from workers.numerics.memory import keep_freed_pages
 from workers.sweep.completeness import Endpoints
 from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
@@ -47,7 +47,7 @@ def sweep(
     inputs: one tensor per argument, examples along axis 0; baselines: the same shapes, or one row for all examples.
     Raises NotFinite, BadTarget, ChangingGraph. Hooks and gradient flags are put back also then.
     """
-    return_freed_pages()
+    keep_freed_pages()
     examples = len(inputs[0])
     target.check((0, *probe.output_shape), examples)
     ends: list[Endpoints] = []

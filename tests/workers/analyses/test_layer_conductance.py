@@ -249,12 +249,27 @@ def test_it_stops_at_the_next_chunk_once_cancelled():
         KIND.compute(of, part, parameters, within)
 
 
-def test_equal_passes_are_made_once_and_the_verification_is_not_part_of_them():
+def test_equal_passes_are_made_once_for_two_questions_that_need_them():
     of, within = subjects.classifier(), context()
-    one = answer(KIND, of, within, steps=4, verify=0)
-    two = answer(KIND, of, within, steps=4, verify=2)
-    assert within.shared == 1
+    one = answer(KIND, of, within, steps=4, verify=0, tolerance=0.1)
+    two = answer(KIND, of, within, steps=4, verify=0, tolerance=0.2)
+    assert len(within.passes) == 1
     assert one.outcome.layers == two.outcome.layers
+    answer(KIND, of, within, steps=5, verify=0)
+    assert len(within.passes) == 2
+
+
+def test_captum_is_compared_with_the_very_numbers_that_are_reported():
+    of, within = subjects.classifier(), context()
+    parameters = ConductanceParameters(steps=4, verify=3)
+    (part,) = KIND.plan(of, parameters, within)
+    made = within.run(part.requests[0], of)
+    made.kept._blocks["2"][0].mul_(1.5)
+    verified = {
+        each["layer"]: each["difference"] for each in KIND.compute(of, part, parameters, within).values["verified"]
+    }
+    assert verified.pop("2", 0.5) == pytest.approx(0.5, rel=1e-3)
+    assert all(difference < 1e-4 for difference in verified.values())
 
 
 def test_the_same_question_gives_the_same_bits():

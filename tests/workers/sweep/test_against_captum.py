@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from tests import networks
-from tests.workers.sweep.conftest import run
-from workers.sweep.captum_check import verify
+from tests.workers.sweep.conftest import Swept, run
+from workers.sweep.captum_check import drawn, verify
 from workers.sweep.target import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch.export.load's own
@@ -20,6 +20,10 @@ FAMILIES = {
     "attention": (lambda: networks.ready(networks.Attention()), (6, 8)),
     "positions": (lambda: networks.ready(networks.Positions()), (6, 8)),
 }
+
+
+def whole(swept: Swept) -> dict[str, torch.Tensor]:
+    return {key: swept.kept.of(key) for key in swept.plan.taps}
 
 
 def exported(network: nn.Module, x: torch.Tensor, tmp_path) -> nn.Module:
@@ -36,7 +40,7 @@ def test_every_layer_equals_captum_in_float64(family, rule):
     network, x, baseline = make(), networks.points(3, *shape), torch.zeros(1, *shape, dtype=torch.float64)
     target = Target.classes([0, 1, 2])
     swept = run(network, x, baseline, target, rule=rule)
-    checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, n=1000, seed=3)
+    checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept))
     able = [check for check in checks if check.applicable]
     assert len(able) >= len(checks) - 3
     assert able
@@ -55,7 +59,7 @@ def test_an_exported_network_gives_the_numbers_of_the_network_itself(family, tmp
     assert leaves <= {tap.key for tap in there.probe.taps}
     for key in leaves:
         torch.testing.assert_close(there[key], here[key], rtol=1e-10, atol=1e-14)
-    checks = verify(again, there.probe, there.plan, (x,), (baseline,), target, n=1000, seed=3)
+    checks = verify(again, there.probe, there.plan, (x,), (baseline,), target, whole(there))
     assert max(check.difference for check in checks if check.applicable) < 1e-10
 
 
@@ -81,29 +85,25 @@ def test_what_captum_cannot_do_is_said_and_not_compared():
     for network, x, key, reason in cases:
         baseline, target = torch.zeros_like(x[:1]), Target.classes(1)
         swept = run(network, x, baseline, target)
-        checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, n=1000, seed=0)
+        checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept))
         check = next(check for check in checks if check.layer == key)
         assert not check.applicable
         assert check.difference is None
         assert reason in check.reason
 
 
-def test_a_wrong_number_would_be_noticed():
+def test_a_wrong_number_is_noticed():
     network, x, baseline = networks.mlp(), networks.points(2, 6), torch.zeros(1, 6, dtype=torch.float64)
     target = Target.classes(1)
     swept = run(network, x, baseline, target)
-    other = Target.classes(2)
-    kept = run(network, x, baseline, other)["0"]
-    assert (kept - swept["0"]).abs().max() / swept["0"].abs().max() > 1e-3
+    wrong = {key: values * (1 + 1e-6) for key, values in whole(swept).items()}
+    for check in verify(network, swept.probe, swept.plan, (x,), (baseline,), target, wrong):
+        assert check.difference == pytest.approx(1e-6, rel=1e-3)
 
 
 def test_the_layers_to_verify_are_drawn_by_the_seed():
-    network, x, baseline = networks.mlp(), networks.points(1, 6), torch.zeros(1, 6, dtype=torch.float64)
-    target = Target.classes(1)
-    swept = run(network, x, baseline, target)
-    drawn = [
-        [c.layer for c in verify(network, swept.probe, swept.plan, (x,), (baseline,), target, n=2, seed=seed)]
-        for seed in (0, 0, 1, 2, 3)
-    ]
-    assert drawn[0] == drawn[1]
-    assert len({tuple(layers) for layers in drawn}) > 1
+    keys = [f"layer {i}" for i in range(20)]
+    assert drawn(keys, 3, seed=5) == drawn(keys, 3, seed=5)
+    assert len({drawn(keys, 3, seed=seed) for seed in range(10)}) > 5
+    assert drawn(keys, 30, seed=1) == tuple(keys)
+    assert drawn(keys, 0, seed=1) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from pydantic import JsonValue
@@ -24,18 +25,21 @@ from workers.numerics.intervals import Interval, mean_of_sums_t, mean_t, wilson
 from workers.passes.conductance import ROLE, ConductancePass, Prepared, Swept, prepared, quoted
 from workers.pictures.overlay import strip
 from workers.subject.subject import Subject, along_channels
-from workers.sweep.captum_check import verify
+from workers.sweep.captum_check import drawn, verify
 from workers.sweep.completeness import Endpoints, completeness
 from workers.sweep.plan import select
 from workers.sweep.probe import Tap
 from workers.sweep.refusals import SweepRefused
 
-_VERIFIED, _SHOWN, _TOP = 2, 6, 5
-"""Examples compared with captum, examples in the picture, units named of each layer."""
+_VERIFIED, _KEPT, _TOP = 2, 6, 5
+"""Examples compared with captum, examples kept whole for that and for the picture, units named of each layer."""
 
-_CONTROL_EXAMPLES = 8
-_FIRST_USE_BYTES = 64 << 20
+_CONTROL_EXAMPLES = 4
+_FIRST_USE_BYTES = 44 << 20
 """What the first use of the numerical libraries takes in a process: kernels, their caches, pages of code."""
+
+_AROUND = 1.3
+"""Resident bytes of sweep, probe, comparison and controls one after the other, for each byte of the sweep."""
 
 _ARTIFACT_BYTES = 128 << 20
 
@@ -61,17 +65,29 @@ def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: 
     n = len(ready.x)
     weights = sum(t.numel() * t.element_size() for t in (*ready.model.parameters(), *ready.model.buffers()))
     data = sum(each.inputs.numel() * each.inputs.element_size() for each in subject.examples.values())
-    more = (3 * min(n, _CONTROL_EXAMPLES) + 3 + parameters.verify * min(n, _VERIFIED)) / n
-    return Quote(seconds=once.seconds * (1 + more), bytes=_FIRST_USE_BYTES + once.bytes + 2 * weights + 2 * data)
+    more = (2 * min(n, _CONTROL_EXAMPLES) + 1 + parameters.verify * min(n, _VERIFIED)) / n
+    return Quote(
+        seconds=once.seconds * (1 + more), bytes=_FIRST_USE_BYTES + int(_AROUND * once.bytes + 2.5 * weights) + 2 * data
+    )
+
+
+def main_pass(subject: Subject, parameters: ConductanceParameters, context: Context) -> ConductancePass:
+    """The pass over all examples, keeping nothing whole."""
+    ready = prepared(subject, parameters.asked)
+    chunks = ready.plan(parameters.rule, parameters.steps, context.memory_bytes, context.threads, parameters.layers)
+    return ConductancePass(asked=parameters.asked, chunks=chunks)
 
 
 def parts(subject: Subject, parameters: ConductanceParameters, context: Context) -> tuple[Part, ...]:
-    """One part: one pass over all examples."""
+    """One part: one pass over all examples, which keeps whole what the picture and the comparison need."""
+    request = main_pass(subject, parameters, context)
     ready = prepared(subject, parameters.asked)
-    chunks = ready.plan(parameters.rule, parameters.steps, context.memory_bytes, context.threads, parameters.layers)
-    seen = _seen_layer(subject, ready, chunks.taps)
-    request = ConductancePass(asked=parameters.asked, chunks=chunks, whole=seen, first=_SHOWN if seen else 0)
-    return (Part(index=0, requests=(request,), plan={"examples": len(ready.x), "overlay": seen}),)
+    seen = _seen_layer(subject, ready, request.chunks.taps)
+    compared = drawn(request.chunks.taps, parameters.verify, seed_for(context.digest, 0))
+    whole = tuple(key for key in request.chunks.taps if key == seen or key in compared)
+    request = replace(request, whole=whole, first=_KEPT)
+    plan: dict[str, JsonValue] = {"examples": len(ready.x), "overlay": seen, "compared": list(compared)}
+    return (Part(index=0, requests=(request,), plan=plan),)
 
 
 def compute(subject: Subject, part: Part, parameters: ConductanceParameters, context: Context) -> Partial:
@@ -79,24 +95,21 @@ def compute(subject: Subject, part: Part, parameters: ConductanceParameters, con
     (request,) = part.requests
     assert isinstance(request, ConductancePass)
     made: Swept = context.run(request, subject)
-    ready = prepared(subject, parameters.asked)
-    chunks = request.chunks
     arrays = {"output": made.ends.output, "baseline_output": made.ends.baseline_output}
-    for key in chunks.taps:
+    for key in request.chunks.taps:
         sums = made.moments.of(key).sums
         arrays |= {f"signed/{key}": made.totals.signed(key), f"absolute/{key}": made.totals.absolute(key)}
         arrays |= {f"{name}/{key}": each for name, each in zip(("sum", "magnitude", "square"), sums, strict=True)}
     overlay = part.plan["overlay"]
     if isinstance(overlay, str):
         arrays["overlay"] = made.kept.of(overlay)
-    few = ready.examples(_VERIFIED)
-    checks = verify(
-        few.model, few.probe, chunks, (few.x,), (few.origin,), few.target, parameters.verify,
-        seed_for(context.digest, 0),
-    ) if parameters.verify else []  # fmt: skip
-    verified: list[JsonValue] = [
-        {"layer": check.layer, "difference": check.difference, "reason": check.reason} for check in checks
-    ]
+    few = prepared(subject, parameters.asked).examples(_VERIFIED)
+    ours = {str(key): made.kept.of(str(key))[:_VERIFIED] for key in _list(part.plan["compared"])}
+    verified: list[JsonValue] = []
+    for done, (key, values) in enumerate(ours.items()):
+        context.progress(done / len(ours), f"captum: {key}")
+        (check,) = verify(few.model, few.probe, request.chunks, (few.x,), (few.origin,), few.target, {key: values})
+        verified.append({"layer": check.layer, "difference": check.difference, "reason": check.reason})
     return Partial(values={"overlay": overlay, "verified": verified}, arrays=arrays)
 
 

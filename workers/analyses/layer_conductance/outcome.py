@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Integer, LayerName, Parameters, Text, Value
+from service.contracts.base import WHOLE, Integer, LayerName, Parameters, Text, Value
 from service.contracts.outcome import Estimate, Outcome
 from workers.passes.conductance import Asked
 from workers.sweep.rules import Rule
-
-_WHOLE = get_args(Integer)[1]
-"""What makes 50.0 an integer, as JSON Schema has it; stands after the bounds, which the schema would lose otherwise."""
 
 Names = Annotated[tuple[LayerName, ...], Field(max_length=2000, strict=False)]
 
@@ -20,7 +17,7 @@ Names = Annotated[tuple[LayerName, ...], Field(max_length=2000, strict=False)]
 class ConductanceParameters(Parameters):
     """What to explain, from where, and how finely."""
 
-    steps: Annotated[int, Field(ge=1, le=2000), _WHOLE] = Field(
+    steps: Annotated[int, Field(ge=1, le=2000), WHOLE] = Field(
         50, description="Steps along the path; error falls as 1/S."
     )
     rule: Rule = Field(
@@ -43,10 +40,10 @@ class ConductanceParameters(Parameters):
         description="Start of the path in raw units: zero, mean of the data, midpoint of the bounds, or constant:C.",
     )
     layers: Names = Field((), description="Names of the layers; empty for all that run.")
-    examples: Annotated[int, Field(ge=1, le=100_000), _WHOLE] = Field(
+    examples: Annotated[int, Field(ge=1, le=100_000), WHOLE] = Field(
         64, description="Examples analysed, from the beginning of the evaluation data."
     )
-    verify: Annotated[int, Field(ge=0, le=1000), _WHOLE] = Field(
+    verify: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
         1, description="Layers, drawn by seed, that captum recomputes for comparison; 0 for none."
     )
     tolerance: float = Field(
@@ -68,7 +65,7 @@ class Average(Value):
     value: float
     low: float | None
     high: float | None
-    n: Annotated[Integer, Field(ge=1)]
+    n: Annotated[int, Field(ge=1), WHOLE]
 
 
 class Unit(Value):
