@@ -8,11 +8,13 @@ computes and then ends has no reason to give anything back before.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _NEVER_BYTES, _LARGEST_BYTES = 1 << 30, 32 << 20
 
 
+@cache
 def keep_freed_pages() -> bool:
     """Sets both limits for this process, from now on. False, and no change, where the C library is not glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -7,6 +7,7 @@ asymptotic guess (Press et al., Numerical Recipes, 3rd edition, section 4.6). Un
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class Quadrature:
     weights: tuple[float, ...]
 
 
+@cache
 def gauss_legendre(n: int) -> Quadrature:
     """n Gauss-Legendre points on [0, 1]: exact for polynomials of degree up to 2n - 1. Raises ValueError for n < 1."""
     if n < 1:
@@ -31,6 +33,7 @@ def gauss_legendre(n: int) -> Quadrature:
     return Quadrature(tuple((0.5 * (1.0 + roots)).tolist()), tuple((weights / weights.sum()).tolist()))
 
 
+@cache
 def uniform(n: int) -> Quadrature:
     """n equally spaced points 0, 1/(n-1), ..., 1 with trapezoid weights. Raises ValueError for n < 2."""
     if n < 2:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import JsonValue
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from workers.kind import AnalysisError, Context
 from workers.numerics.memory import give_back_freed_pages
@@ -148,7 +148,12 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
 def _at(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """The model in `dtype`: itself, or a copy."""
     floating = [t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
-    return model if all(each == dtype for each in floating) else copy.deepcopy(model).to(dtype)
+    if all(each == dtype for each in floating):
+        return model
+    # What an exported graph remembers of its tracing has symbolic sizes, which cannot be copied; it is read only.
+    graphs = [graph for each in model.modules() if isinstance(graph := getattr(each, "graph", None), fx.Graph)]
+    remembered = {id(node.meta): node.meta for graph in graphs for node in graph.nodes}
+    return copy.deepcopy(model, remembered).to(dtype)
 
 
 def _raw_baseline(subject: Subject, raw: Tensor, baseline: str) -> Tensor:
@@ -170,9 +175,24 @@ def _target(subject: Subject, asked: Asked, given: Tensor, labels: Tensor | None
         if subject.facts.output.kind == "values":
             raise AnalysisError("target", "the output holds values and no classes", remedy='Ask for scale "output".')
         scale = "probability" if subject.facts.output.kind == "logits" else "logit"
+    if scale == "probability" and given.ndim != 2:
+        raise AnalysisError(
+            "target",
+            f"one output has the axes {tuple(given.shape[1:])}, which do not say where the classes of a softmax are",
+            remedy='Ask for scale "output".',
+        )
+    if scale == "probability" and given.shape[1] == 1:
+        raise AnalysisError(
+            "target", "the model gives one logit, which no softmax turns into a probability",
+            remedy='Ask for scale "output".',
+        )  # fmt: skip
     if name == "element":
         return Target(scale, torch.tensor([[int(i) for i in which.split(",")]], dtype=torch.int64))
     if given[0].numel() == 1:
+        if name in ("label", "class"):
+            raise AnalysisError(
+                "target", "the model gives one number and has no classes", remedy='Ask for target "predicted".'
+            )
         return Target.value()
     if name == "class":
         return Target.classes(_class(subject, which), scale)
@@ -193,6 +213,6 @@ def _class(subject: Subject, which: str) -> int:
     names = subject.facts.output.classes
     if which in names:
         return names.index(which)
-    if which.isdecimal():
+    if not names and which.isdecimal():
         return int(which)
     raise AnalysisError("target", f"the model has no class {which!r}; it has {', '.join(names[:20])}")

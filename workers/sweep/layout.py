@@ -30,7 +30,7 @@ class Layout:
         """A view of shape (rows, ...) of `tensor`, one row per example; a copy where folded axes cannot be viewed."""
         if self.axis is None:
             return tensor.unsqueeze(0)
-        moved = tensor.movedim(self.axis, 0)
+        moved = tensor if self.axis == 0 else tensor.movedim(self.axis, 0)
         if self.factor == 1:
             return moved
         if self.outer:

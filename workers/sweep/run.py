@@ -168,7 +168,8 @@ class _Sweep:
         if len(block.still):
             total[block.still] = 0  # no path, no conductance; what is there is rounding between rows of one batch
         flat = total.reshape(len(total), -1)
-        signed, absolute = flat.sum(1, dtype=torch.float64), flat.abs().sum(1, dtype=torch.float64)
+        signed = flat.sum(1, dtype=torch.float64)
+        absolute = torch.linalg.vector_norm(flat, 1, 1, dtype=torch.float64)
         return Block(tap.key, block.start, block.stop, total, signed, absolute)
 
     def _step(self, watch: Watch, block: _Examples, alphas: Sequence[float]) -> None:
@@ -194,15 +195,12 @@ class _Sweep:
         if tap is None:
             return tensor
         value = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
-        value.register_hook(partial(self._on_gradient, place))  # type: ignore[no-untyped-call] # torch leaves it so
+        value.register_hook(partial(self._add, place))  # type: ignore[no-untyped-call] # torch leaves it so
         held = value.detach()
         self._values[place] = (held, held._version)
         if place in self._first:
             self._sources.append(value)
         return value.clone() if tap.clone else value
-
-    def _on_gradient(self, place: Place, gradient: Tensor | None) -> None:
-        self._add(place, gradient)
 
     def _add(self, place: Place, gradient: Tensor | None) -> None:
         tap = self._taps[place]
@@ -219,7 +217,9 @@ class _Sweep:
         if tap.layout is None:
             raise ChangingGraph(f"'{tap.key}' has no axis of examples and cannot be attributed")
         rows, count = self._rows
-        examples = tap.layout.split(tensor, rows)[:count]
+        examples = tap.layout.split(tensor, rows)
+        if rows > count:
+            examples = examples[:count]
         return examples.view(self._points, count // self._points, *examples.shape[1:])
 
     def _evaluate(self, points: tuple[Tensor, ...], target: Target, rows: int) -> Tensor:

@@ -37,17 +37,18 @@ class Watch:
 
     def __init__(self, model: nn.Module, see: See, layers: Collection[str] | None = None) -> None:
         self._model, self._see = model, see
-        self._names = [
-            name for name, _ in model.named_modules() if name and (layers is None or layer_name(name) in layers)
-        ]
+        self._modules = {
+            name: module
+            for name, module in model.named_modules()
+            if name and (layers is None or layer_name(name) in layers)
+        }
         self._calls: dict[str, int] = {}
         self._running = False
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> Self:
-        modules = dict(self._model.named_modules())
-        for name in self._names:
-            self._handles.append(modules[name].register_forward_hook(self._hook(name)))
+        for name, module in self._modules.items():
+            self._handles.append(module.register_forward_hook(self._hook(name)))
         return self
 
     def __exit__(self, *_: object) -> None:

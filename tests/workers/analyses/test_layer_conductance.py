@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -42,7 +43,8 @@ def pair(**changes: object):
     ("parameters", "reason"),
     [
         ({"target": "class:nonsense"}, "no class 'nonsense'"),
-        ({"target": "class:7"}, "outside"),
+        ({"target": "class:7"}, "no class '7'"),
+        ({"target": "element:7"}, "outside"),
         ({"target": "element:1,1"}, "has axes"),
         ({"layers": ("nonsense",)}, "nonsense"),
     ],
@@ -62,6 +64,40 @@ def test_labels_that_are_not_there_cannot_be_the_target():
 def test_the_probability_of_a_value_is_refused():
     (said,) = KIND.applies(pair(), ConductanceParameters(scale="probability"))
     assert "no classes" in said
+
+
+def test_the_probability_of_one_logit_is_refused():
+    facts = {"task": "regression", "input": input_facts((2,), 0, 4), "output": {"kind": "logits"}}
+    one = subject(networks.relu_pair().float(), torch.ones(2, 2), facts=ModelFacts.model_validate(facts))
+    (said,) = KIND.applies(one, ConductanceParameters(scale="probability"))
+    assert "one logit" in said
+
+
+@pytest.mark.parametrize("target", ["label", "class:0"])
+def test_one_number_has_no_classes(target):
+    (said,) = KIND.applies(pair(), ConductanceParameters(target=target))
+    assert "no classes" in said
+
+
+def test_a_probability_over_axes_that_are_not_named_is_refused():
+    steps = nn.Sequential(nn.Linear(5, 3)).eval()  # (N, 7, 5) to (N, 7, 3): classes last, not first
+    of = subject(steps, torch.randn(2, 7, 5))
+    (said,) = KIND.applies(of, ConductanceParameters(target="element:1,2", scale="probability"))
+    assert "do not say where the classes" in said
+    assert KIND.applies(of, ConductanceParameters(target="element:1,2")) == ()
+
+
+def test_a_class_is_called_by_its_name_even_when_that_is_a_number():
+    of = subjects.classifier()
+    names = tuple(str(index + 1) for index in range(len(of.facts.output.classes)))
+    facts = of.facts.model_copy(update={"output": of.facts.output.model_copy(update={"classes": names})})
+    renamed = dataclasses.replace(of, facts=facts)
+    assert KIND.applies(renamed, ConductanceParameters(target="class:0")) != ()
+    second, named = (
+        answer(KIND, one, target=target, steps=4, verify=0).outcome.output_change
+        for one, target in ((of, "element:1"), (renamed, "class:2"))
+    )
+    assert second == named
 
 
 def test_a_network_that_couples_its_examples_is_not_applicable():
@@ -171,6 +207,15 @@ def test_double_precision_is_closer_to_captum_and_leaves_the_model_as_it_is():
     assert max(check.difference for check in fine.verified if check.difference is not None) < 1e-6
     assert len(rough.verified) == len(fine.verified) == len(fine.own)
     assert next(of.model.parameters()).dtype == torch.float32
+
+
+def test_an_exported_network_can_be_computed_in_double_precision():
+    x = networks.points(6, 6).float()
+    batch = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(networks.mlp().float(), (x,), dynamic_shapes=batch)
+    of = subject(torch.export.unflatten(exported), x)
+    rough, fine = (answer(KIND, of, steps=8, precision=precision).outcome for precision in ("float32", "float64"))
+    assert fine.output_change.value == pytest.approx(rough.output_change.value, rel=1e-5)
 
 
 def test_two_outputs_of_a_recurrent_layer_and_calls_of_a_reused_one_are_told_apart():
