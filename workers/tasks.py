@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.store.blobs import BlobDamaged, BlobMissing, BlobStore
 from service.store.database import Database
 from service.store.system import system_session
-from service.work import finish, lease, registry
+from service.work import finish, lease, registry, wake
 from service.work.claim import Claim, claim, claim_group
 from workers.sandbox.children import Child
 from workers.sandbox.client import Zygote
@@ -101,6 +101,7 @@ class Desk:
             errand.settle_rest(
                 Reason(code="worker-error", detail="The worker failed; its log has the trace.", permanent=False)
             )
+        wake.ring(self.settings.broker_url)  # what waited for this, and the report of an audit it closed
 
     def _keep(self) -> None:
         """Start the zygote, then say every few seconds that this worker is there."""

@@ -93,7 +93,7 @@ class ArtifactFile(Value):
 
     file: FileName
     media_type: Literal["image/png", "application/vnd.safetensors", "application/json", "application/zip"]
-    title: Annotated[str, Field(max_length=200)] = ""
+    title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
 class Inspected(Value):

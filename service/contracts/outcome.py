@@ -72,11 +72,11 @@ class Measurement(Value):
     class_name: Name | None = None
     target: Name | None = None
     epsilon: float | None = None
-    facets: Annotated[dict[str, str], Field(max_length=8, default_factory=dict)]
+    facets: Annotated[dict[Name, Name], Field(max_length=8, default_factory=dict)]
     value: float
     low: float | None = None
     high: float | None = None
-    n: Annotated[int, Field(ge=1), WHOLE]
+    n: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
 
     @model_validator(mode="after")
     def _known(self) -> Self:

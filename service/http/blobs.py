@@ -13,7 +13,7 @@ from service.http.problems import Refusal, missing
 from service.http.views import show_blob
 from service.store import questions
 from service.store.blobs import CHUNK, Stored, TooLarge
-from service.store.holdings import OverQuota, hold
+from service.store.holdings import hold
 from service.store.tables import Tenant
 
 REPR_DIGEST = HeaderField(
@@ -52,20 +52,18 @@ def upload_blob(call: Call[NoQuery, Octets]) -> Reply:
     with call.reads() as session:
         room = settings.tenant_bytes - session.get_one(Tenant, tenant).stored_bytes
     stored = _store(call, most=min(settings.blob_bytes, max(room, 0)), room=room)
-    try:
-        with call.writes() as session:
-            held = hold(
-                session,
-                tenant=tenant,
-                principal=call.caller.principal,
-                stored=stored,
-                most_bytes=settings.tenant_bytes,
-                now=call.now,
-            )
-            view = show_blob(held)
-    except OverQuota:
-        call.parts.blobs.delete(tenant, stored.digest)  # no row holds it, so nothing else would ever remove it
-        raise
+    # Two uploads at once may both have found room. The loser's bytes stay: to delete them here could take them from a
+    # third upload of the same bytes that has just come to hold them.
+    with call.writes() as session:
+        held = hold(
+            session,
+            tenant=tenant,
+            principal=call.caller.principal,
+            stored=stored,
+            most_bytes=settings.tenant_bytes,
+            now=call.now,
+        )
+        view = show_blob(held)
     return Reply(value=view, status=201, headers={"Location": f"/v1/blobs/{view.digest}"})
 
 

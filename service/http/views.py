@@ -1,5 +1,7 @@
 """How do rows look from outside? As the values of service/contracts/api.py, with the states service/work derives."""
 
+import hashlib
+
 from service.contracts.api import (
     AnalysisDetail,
     AnalysisView,
@@ -151,9 +153,9 @@ def show_key(row: ApiKey) -> KeyView:
 
 
 def show_worker(row: Worker, *, alive: bool) -> WorkerView:
-    """A worker as the registry last saw it."""
+    """A worker as the registry last saw it; its machine's name and process are not for everybody who asks."""
     return WorkerView(
-        id=row.id,
+        id="worker-" + hashlib.sha256(row.id.encode()).hexdigest()[:12],
         queues=tuple(row.queues),
         device=row.device,
         sandbox_level=row.sandbox_level,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from service.clock import FixedClock
 from service.contracts.job import JOB, Analyse, ArtifactFile, Inspected, Member, Succeeded
@@ -21,6 +21,8 @@ from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Analysis, Model, Work
 from service.work import lease
+from service.work.claim import Claim
+from service.work.finish import succeed_analysis
 from tests.service.work.world import CATALOG, World, dataset_manifest, provenance, result, stored
 from workers.sandbox.spec import ChildSpec, Exit, Level
 from workers.tasks import Desk
@@ -126,20 +128,40 @@ def all_succeed(scratch: Path, job: Any) -> Iterator[dict[str, Any]]:
         yield write(scratch, member.id, success(job, member))
 
 
-def test_a_result_no_database_can_hold_fails_its_member_alone(
-    world: World, ready: tuple[UUID, UUID], tmp_path: Path
+def test_a_result_that_cannot_be_stored_fails_its_member_alone(
+    world: World, ready: tuple[UUID, UUID], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def script(scratch: Path, job: Any) -> Iterator[dict[str, Any]]:
         for at, member in enumerate(job.members):
-            points = [Measurement(metric="layer_total", value=1.0, n=2**70)] if at == 1 else []
+            points = [Measurement(metric="layer_total", value=1.0, n=1 + at)]
             yield write(scratch, member.id, success(job, member, *points))
 
+    def full(session: Any, claim: Claim, *, result: Succeeded, **rest: Any) -> None:
+        if result.measurements[0].n == 2:
+            raise DataError("INSERT INTO measurement", None, Exception("value out of range"))
+        succeed_analysis(session, claim, result=result, **rest)
+
+    monkeypatch.setattr("service.work.finish.succeed_analysis", full)
     world.audit(*ready, analyses=3)
     desk(world, tmp_path, script).run(str(works(world)[0].id))
     first, second, third = works(world)
     assert (first.state, third.state) == ("succeeded", "succeeded")
     assert (second.state, second.attempt, second.reason and second.reason["code"]) == ("queued", 1, "not-stored")
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_number_no_column_can_hold_is_refused_for_good(
+    world: World, ready: tuple[UUID, UUID], tmp_path: Path
+) -> None:
+    def script(scratch: Path, job: Any) -> Iterator[dict[str, Any]]:
+        for member in job.members:
+            point = Measurement(metric="layer_total", value=1.0, n=1).model_copy(update={"n": 2**70})
+            yield write(scratch, member.id, success(job, member, point))
+
+    world.audit(*ready)
+    desk(world, tmp_path, script).run(str(works(world)[0].id))
+    (work,) = works(world)
+    assert (work.state, work.reason and work.reason["code"]) == ("failed", "result-refused")
 
 
 def test_files_over_the_quota_fail_for_good_and_leave_no_bytes_behind(
