@@ -16,8 +16,8 @@ from lamina.client import Client
 from lamina.operator import bootstrap, opened, trust
 from lamina.up import Stack
 from service.store.system import system_session
-from service.store.tables import Analysis, Audit
-from tests.end_to_end.material import Registered, register
+from service.store.tables import Analysis, Audit, Dataset, Work
+from tests.end_to_end.material import Registered, dataset_facts, register
 
 AUDITS = 60
 STARTS = 9
@@ -48,18 +48,24 @@ def _submitting(home: Path, folder: Path) -> list[dict[str, object]]:
         with Client(stack.url, key.text) as client:
             ids = register(client, folder, "bench", examples=4)
             submitted = [_one(client, ids) for _ in range(AUDITS + 5)][5:]
+            blob = client.dataset(ids.dataset).source_digest
+            inspected = [_smallest(client, blob, number) for number in range(AUDITS + 5)][5:]
         with opened(url) as database, system_session(database) as session:
             rows = session.execute(
                 select(Audit.id, Audit.created_at, Analysis.ended_at).join(Analysis, Analysis.audit_id == Audit.id)
             )
             stored = {row.id: (row.ended_at - row.created_at).total_seconds() for row in rows}
-    inside = [stored[audit] for audit, _ in submitted]
-    requests = [seconds for _, seconds in submitted]
-    total = [one + other for one, other in zip(inside, requests, strict=True)]
+            rows = session.execute(select(Dataset.id, Dataset.created_at, Work.ended_at).join(Dataset.work))
+            ready = {row.id: (row.ended_at - row.created_at).total_seconds() for row in rows}
+    total = [stored[audit] + request for audit, request in submitted]
+    trivial = [ready[dataset] + request for dataset, request in inspected]
+    least = "the smallest job of a child: a dataset of 4 examples registered, inspected, stored; the request included"
     what = "a real .pt2 MLP, layer_conductance of all layers, one step, 4 examples; the request included"
     return [
         _row("service/submit_to_stored/p50", what, total),
         _row("service/submit_to_stored/p95", what, total, float(np.percentile(total, 95))),
+        _row("service/smallest_job/p50", least, trivial),
+        _row("service/smallest_job/p95", least, trivial, float(np.percentile(trivial, 95))),
     ]
 
 
@@ -71,6 +77,14 @@ def _one(client: Client, ids: Registered) -> tuple[UUID, float]:
     seconds = perf_counter() - begun
     client.wait(audit.id, deadline=30)
     return audit.id, seconds
+
+
+def _smallest(client: Client, blob: str, number: int) -> tuple[UUID, float]:
+    begun = perf_counter()
+    dataset = client.register_dataset(name=f"smallest {number}", blob=blob, facts=dataset_facts())
+    seconds = perf_counter() - begun
+    client.wait_for_dataset(dataset.id, deadline=30)
+    return dataset.id, seconds
 
 
 def _row(name: str, what: str, seconds: Sequence[float], value: float | None = None) -> dict[str, object]:
