@@ -69,6 +69,7 @@ def _answer(
         except IntegrityError as error:
             raise _Taken from error
         reply = make(session)
+        assert reply.value is not None  # what makes something answers with a value
         note.status, note.location = reply.status, reply.headers.get("Location")
         note.body = reply.value.model_dump(mode="json")
         return reply

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic_core import to_json
 
 from service.contracts.api import KindName, MeasurementView, Page, Version
 from service.contracts.base import Digest, Name
@@ -86,9 +87,11 @@ def list_measurements(call: Call[MeasurementQuery, None]) -> Reply:
         page = questions.measurements_page(
             session, points, limit=asked.limit, after=start(call), newest_first=asked.order == "desc"
         )
-        items = tuple(_show(point) for point in page.rows)
+        items = [_show(point) for point in page.rows]
     cursor, headers = following(call, page.next)
-    return Reply(value=MeasurementPage(items=items, next=cursor), headers=headers)
+    # Written without a model: a hundred points of 27 members cost more to build than to find. That this is what
+    # MeasurementPage says it is, the tests read back.
+    return Reply(content=to_json({"items": items, "next": cursor}), headers=headers)
 
 
 @lru_cache(maxsize=1024)
@@ -97,11 +100,10 @@ def _facets(text: str) -> dict[str, str]:
     return dict(json.loads(text))
 
 
-def _show(point: Point) -> MeasurementView:
+def _show(point: Point) -> dict[str, object]:
     row = point.measurement
     metric = METRICS.get(row.metric)  # a metric that has left the vocabulary keeps its points
-    # Not validated again, a hundred times a page: what is stored was checked on its way in.
-    return MeasurementView.model_construct(
+    return dict(  # noqa: C408  # the members read as those of MeasurementView
         id=row.id,
         series_key=row.series_key,
         model_name=row.model_name,

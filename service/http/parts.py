@@ -89,8 +89,9 @@ class Call(Generic[Q, B]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A handler's answer: a value of the declared model, and headers."""
+    """A handler's answer: a value of the declared model, or that value's JSON where writing it is most of the work."""
 
-    value: Value
+    value: Value | None = None
+    content: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -155,7 +155,8 @@ def _only(media_type: str) -> None:
 def _write(endpoint: Endpoint, reply: Reply | Response) -> Response:
     if isinstance(reply, Response):
         return reply
-    response = Response(reply.value.model_dump_json(), reply.status, content_type="application/json")
+    content = reply.content if reply.value is None else reply.value.model_dump_json()
+    response = Response(content, reply.status, content_type="application/json")
     response.headers.update(reply.headers)
     if ETAG in endpoint.answers[0].headers:
         response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from service.contracts.outcome import Measurement
+from service.http.measurements import MeasurementPage
 from tests.service.http import bodies
 from tests.service.http.asking import NOBODYS, Asker, problem
 from tests.service.work.world import World
@@ -43,6 +44,13 @@ def test_a_point_says_what_it_is_and_where_it_came_from(ask: Asker, history: lis
     assert (point["metric"], point["unit"], point["direction"]) == ("layer_total", "target output", "no direction")
     assert (point["model_name"], point["model_version"], point["dataset_role"]) == ("net", "1", "evaluation")
     assert (point["facets"], point["dataset_changed"]) == ({}, False)
+
+
+def test_a_page_is_what_its_model_says_it_is(ask: Asker, history: list[str]) -> None:
+    answer = ask.get("/v1/measurements?limit=4")
+    page = MeasurementPage.model_validate_json(answer.data)
+    assert len(page.items) == 4
+    assert page.model_dump_json().encode() == answer.data
 
 
 def test_history_runs_either_way(ask: Asker, history: list[str]) -> None:
