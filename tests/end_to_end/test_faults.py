@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 
 from lamina.client import Client
 from lamina.operator import opened
+from lamina.up import Stack
 from service.contracts.api import AnalysisSubmission, AuditSubmission, AuditView, InputSubmission
 from service.contracts.status import AuditState
 from service.store.system import system_session
 from service.store.tables import Analysis, Event
 from tests.end_to_end.material import Registered, network, register
-from tests.stacks import Running, processes_of
+from tests.stacks import QUICK, Running, processes_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 SLOW_RUN = {"steps": 400, "verify": 0}  # seconds on the network below
@@ -141,6 +142,21 @@ def test_a_group_survives_the_death_of_its_child(fragile: Running, tmp_path: Pat
         done = client.wait(audit.id, deadline=120)
     assert done.counts == {"succeeded": 2}
     one_outcome_each(fragile, done)
+
+
+def test_work_that_was_running_when_everything_stopped_is_done_after_the_next_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Stack(home, gpus=[], environment=QUICK) as stack:
+        running = Running(stack)
+        with running.client() as client:
+            audit = ask(client, slow_inputs(client, tmp_path), SLOW_RUN)
+            until(started(client, audit))
+    assert processes_of(home) == []
+    with Stack(home, gpus=[], environment=QUICK) as stack, Client(stack.url, running.key) as client:
+        done = client.wait(audit.id, deadline=90)
+        assert done.counts == {"succeeded": 1}
+        running.stack = stack
+        one_outcome_each(running, done)
 
 
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
