@@ -21,13 +21,13 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import waitress
 from sqlalchemy import insert, text
 
 from service.app import create_app
 from service.auth import create_principal, create_tenant, issue_key
 from service.clock import SystemClock
 from service.contracts.base import digest_of
+from service.http.server import make_server
 from service.settings import Settings
 from service.store.base import new_id
 from service.store.database import Database
@@ -173,8 +173,10 @@ def _serving(database: Database, folder: Path) -> Iterator[str]:
 
 def serve(url: str, folder: str) -> None:
     """Serve the API on a database until terminated; the first line written is the port."""
-    app = create_app(Settings(database_url=url, blobs=f"{folder}/blobs", cursor_key="for this run only"))
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=THREADS, ident=None)
+    settings = Settings(
+        database_url=url, blobs=f"{folder}/blobs", cursor_key="for this run only", port=0, http_threads=THREADS
+    )
+    server = make_server(create_app(settings), settings)
     print(server.effective_port, flush=True)
     server.run()
 

@@ -16,7 +16,7 @@ from service.http.endpoint import LINK, Answer, Resource
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, Reply
 from service.store import questions
-from service.store.questions import Point, Points
+from service.store.questions import POINT_COLUMNS, Point, Points
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -101,34 +101,16 @@ def _facets(text: str) -> dict[str, str]:
 
 
 def _show(point: Point) -> dict[str, object]:
-    row = point.measurement
-    metric = METRICS.get(row.metric)  # a metric that has left the vocabulary keeps its points
-    return dict(  # noqa: C408  # the members read as those of MeasurementView
-        id=row.id,
-        series_key=row.series_key,
-        model_name=row.model_name,
-        model_version=row.model_version,
-        model=row.model_id,
-        audit=row.audit_id,
-        analysis=row.analysis_id,
-        kind=row.kind,
-        kind_version=row.kind_version,
-        metric=row.metric,
-        unit=metric.unit if metric else "",
-        direction=metric.direction if metric else "no direction",
-        layer=row.layer,
-        class_name=row.class_name,
-        target=row.target,
-        epsilon=row.epsilon,
-        facets=_facets(row.facets),
-        dataset_name=row.dataset_name,
-        dataset_role=row.dataset_role,
-        dataset_digest=row.dataset_digest,
-        dataset_changed=point.dataset_changed,
-        parameters_digest=row.parameters_digest,
-        value=row.value,
-        low=row.low,
-        high=row.high,
-        n=row.n,
-        created_at=row.created_at,
-    )
+    """A point with the members of MeasurementView."""
+    shown = dict(zip(POINT_COLUMNS, point.measurement, strict=True))
+    del shown["digest_before"]
+    metric = METRICS.get(shown["metric"])  # a metric that has left the vocabulary keeps its points
+    return shown | {
+        "model": shown.pop("model_id"),
+        "audit": shown.pop("audit_id"),
+        "analysis": shown.pop("analysis_id"),
+        "unit": metric.unit if metric else "",
+        "direction": metric.direction if metric else "no direction",
+        "facets": _facets(shown["facets"]),
+        "dataset_changed": point.dataset_changed,
+    }

@@ -50,7 +50,7 @@ def test_a_page_is_what_its_model_says_it_is(ask: Asker, history: list[str]) -> 
     answer = ask.get("/v1/measurements?limit=4")
     page = MeasurementPage.model_validate_json(answer.data)
     assert len(page.items) == 4
-    assert page.model_dump_json().encode() == answer.data
+    assert page.model_dump(mode="json") == answer.json
 
 
 def test_history_runs_either_way(ask: Asker, history: list[str]) -> None:
