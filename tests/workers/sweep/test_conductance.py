@@ -168,8 +168,13 @@ def test_random_networks_are_complete_up_to_the_error_of_the_last_layer(width, d
         torch.testing.assert_close(delta, torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
     fine = run(network, x, baseline, Target.classes(label), steps=400, rule=rule)
     scale = float(fine.ends.difference.abs().max()) + float(fine.totals.absolute("0").max())
+    # A unit that wakes for a hundredth of the path conducts little, but the step it wakes in is lost whole: what one
+    # step can carry is the network's Lipschitz bound times the step.
+    weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
+    lipschitz = float(torch.stack([torch.linalg.matrix_norm(weight, 2) for weight in weights]).prod())
+    one_step = lipschitz * float((x - baseline).norm(dim=1).max()) / 400
     for key in swept.plan.taps:
-        assert float(completeness(fine.totals.signed(key), fine.ends).delta.abs().max()) <= 0.03 * scale
+        assert float(completeness(fine.totals.signed(key), fine.ends).delta.abs().max()) <= 0.03 * scale + one_step
 
 
 @given(seed=st.integers(0, 10**6), steps=st.integers(1, 12), rule=st.sampled_from(["captum", "trapezoid"]))
