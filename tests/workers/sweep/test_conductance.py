@@ -170,7 +170,7 @@ def test_random_networks_are_complete_up_to_the_error_of_the_last_layer(width, d
     scale = float(fine.ends.difference.abs().max()) + float(fine.totals.absolute("0").max())
     # A unit that wakes for a hundredth of the path conducts little, but the step it wakes in is lost whole: what one
     # step can carry is the network's Lipschitz bound times the step.
-    weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
+    weights = [layer.weight.detach() for layer in network.modules() if isinstance(layer, nn.Linear)]
     lipschitz = float(torch.stack([torch.linalg.matrix_norm(weight, 2) for weight in weights]).prod())
     one_step = lipschitz * float((x - baseline).norm(dim=1).max()) / 400
     for key in swept.plan.taps:
