@@ -15,7 +15,7 @@ from service.contracts.job import (
     StagedDataset,
     StagedModel,
 )
-from service.contracts.manifest import DatasetManifest, ModelManifest
+from service.contracts.manifest import CANONICAL, DatasetManifest, ModelManifest
 from service.settings import Settings
 from service.store.tables import Analysis, Audit, Dataset, Model, Principal
 from service.work.claim import Claim
@@ -62,7 +62,9 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
     analyses = [session.get_one(Analysis, claim.subject_id) for claim in claims]
     audit = session.get_one(Audit, analyses[0].audit_id)
     model = session.get_one(Model, audit.model_id)
-    files = {"model.pt2": _needed(model.canonical_digest)}
+    manifest = ModelManifest.model_validate(model.manifest)
+    canonical = CANONICAL[manifest.format]
+    files = {canonical: _needed(model.canonical_digest)}
     inputs = {}
     for index, row in enumerate(audit.inputs):
         if row.dataset_id is None:
@@ -89,12 +91,12 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
             for claim, row in zip(claims, analyses, strict=True)
         ),
         model=StagedModel(
-            file="model.pt2",
+            file=canonical,
             name=model.name,
             version=model.version,
-            digest=files["model.pt2"],
+            digest=files[canonical],
             facts=ModelFacts.model_validate(model.facts),
-            manifest=ModelManifest.model_validate(model.manifest),
+            manifest=manifest,
         ),
         inputs=inputs,
         device=settings.device,

@@ -6,7 +6,18 @@ from pydantic import Field, model_validator
 
 from service.contracts.base import WHOLE, Name, Text, Value
 
-Task = Literal["classification", "regression", "sequence", "next_token", "reconstruction", "policy"]
+Task = Literal[
+    "classification",
+    "regression",
+    "segmentation",
+    "sequence",
+    "next_token",
+    "seq2seq",
+    "reconstruction",
+    "generation",
+    "score",
+    "policy",
+]
 InputKind = Literal["image", "table", "text", "series", "video", "tokens"]
 Side = Annotated[int, Field(ge=1, le=2**31), WHOLE]
 Names = Annotated[tuple[Name, ...], Field(max_length=100_000, strict=False)]
@@ -83,6 +94,21 @@ class InputFacts(Value):
         return self.shape[self.channel_axis] if self.shape else 1
 
 
+def _nothing(given: object) -> bool:
+    """Facts that are not declared are not written: what was written before they existed still reads the same."""
+    return not given
+
+
+class FurtherInput(Value):
+    """A second, third, ... input of a network, in the order of its forward: the other image of a pair, a mask."""
+
+    name: Name = Field(description="Name of the array that holds it in a dataset; also its name in the report.")
+    input: InputFacts = Field(description="What it is, as for the first input.")
+
+
+FurtherInputs = Annotated[tuple[FurtherInput, ...], Field(max_length=7, strict=False)]
+
+
 class OutputFacts(Value):
     """What the network's output means."""
 
@@ -96,6 +122,11 @@ class ModelFacts(Value):
 
     task: Task = Field(description="What the model is for.")
     input: InputFacts = Field(description="What one example is.")
+    further_inputs: FurtherInputs = Field(
+        (),
+        exclude_if=_nothing,
+        description="The inputs after the first, in order; empty for networks of one input.",
+    )
     output: OutputFacts = Field(description="What the output means.")
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "other"] = Field(
         "cross_entropy", description="Loss the model was trained with."
@@ -114,10 +145,56 @@ class ModelFacts(Value):
         return self
 
 
+class Column(Value):
+    """One column of a table file, and what it is for."""
+
+    name: Name = Field(description="As the header names it.")
+    role: Literal["feature", "label", "text", "ignore"] = Field("feature", description="What it is used for.")
+    type: Literal["number", "integer", "category", "boolean", "text"] = Field(
+        "number", description="How its cells are read; a category becomes its place among `categories`."
+    )
+    categories: Names = Field((), description="Values of a category, in the order of their codes 0, 1, ...")
+    missing: float | None = Field(None, description="What an empty cell becomes; null refuses files with empty cells.")
+
+    @model_validator(mode="after")
+    def _categories(self) -> Self:
+        if (self.type == "category") != bool(self.categories):
+            raise ValueError(f"column {self.name!r}: a category, and only a category, names its categories")
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError(f"column {self.name!r}: a category is named twice")
+        return self
+
+
+class Resize(Value):
+    """How an image of any size becomes one of the declared shape, in raw values and before everything else."""
+
+    method: Literal["nearest", "bilinear", "bicubic", "lanczos", "box"] = Field(
+        "bilinear", description="Resampling filter; all but nearest average when they shrink."
+    )
+    fit: Literal["stretch", "crop", "pad"] = Field(
+        "stretch", description="Stretch to the shape, or keep the aspect: crop the centre, or pad with `fill`."
+    )
+    short_side: Annotated[int, Field(ge=1, le=8192), WHOLE] | None = Field(
+        None, description="With crop: the shorter side is resized to this first; null takes the shape's."
+    )
+    fill: Annotated[float, Field(ge=0, le=255)] = Field(0.0, description="With pad: the raw value of the margin.")
+
+
 class DatasetFacts(Value):
     """The declared facts of a dataset: which array is what, in which unit."""
 
     input: InputFacts = Field(description="What one example is; must agree with the model it is used on.")
+    further_inputs: FurtherInputs = Field(
+        (), exclude_if=_nothing, description="Arrays for the inputs after the first, by their names."
+    )
+    columns: Annotated[tuple[Column, ...], Field(max_length=10_000, strict=False)] = Field(
+        (),
+        exclude_if=_nothing,
+        description="Columns of a csv, jsonl or parquet file; features in the order of the network's features.",
+    )
+    resize: Resize | None = Field(
+        None, exclude_if=_nothing, description="How images of other sizes are brought to the shape; null refuses them."
+    )
     classes: Names = Field((), description="Names of the labels 0, 1, ...; empty when there are none.")
     inputs_array: Name = Field("inputs", description="Name of the array that holds the examples, N first.")
     labels_array: Name | None = Field("labels", description="Name of the integer labels array, or null.")

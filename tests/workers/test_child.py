@@ -34,7 +34,7 @@ from tests.workers.networks import SHAPES, Cnn, Lstm, Mlp, Residual, Transformer
 from tests.workers.subject.test_pt2 import raw_export
 from workers.child import run
 from workers.group import analyse
-from workers.subject.pt2 import digest_of_file
+from workers.subject.digest import digest_of_file
 
 DIGEST = digest_of_value({"an": "analysis"})
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from service.contracts.facts import ModelFacts
 from service.contracts.manifest import TensorSpec
-from workers.subject.pt2 import Loaded
+from workers.subject.network import Loaded
 from workers.subject.refusal import Refusal
 
 _READ = (torch.float32, torch.float64)

@@ -7,32 +7,34 @@ import torch
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from workers.subject.declared import agrees, specs
+from workers.subject.formats import told
 from workers.subject.layers import inventory, random_inputs
+from workers.subject.network import Loaded
 from workers.subject.npz import rewrite_dataset
-from workers.subject.pt2 import REWRITER, Loaded, load, rewrite
 from workers.subject.refusal import Refusal, out_of_memory, without_paths
 
 
 def inspect_model(source: Path, target: Path, facts: ModelFacts, *, trusted: bool) -> ModelManifest:
-    """Rewrites the `.pt2` at `source` to `target`, loads that, compares it with `facts` and lists its layers.
+    """Rewrites the model at `source` to `target`, loads that, compares it with `facts` and lists its layers.
 
     Until every operator is validated one by one, only files of principals an operator marked trusted are loaded.
     Raises Refusal.
     """
-    made = rewrite(source, target)
+    form = told(source)
+    made = form.rewrite(source, target, facts)
     if not trusted:
         raise Refusal(
             "untrusted-principal",
             "the file is well-formed, but models are only loaded for principals that an operator has marked trusted",
             "Ask whoever runs this service to mark your principal trusted (lamina principal trust).",
         )
-    loaded = load(target)
+    loaded = form.load(target, "cpu")
     agrees(loaded, facts)
-    notes = [*made.notes, *_observed(loaded, facts)]
+    notes = [*made.notes, *loaded.notes, *_observed(loaded, facts)]
     tensor, outputs = specs(loaded)
     return ModelManifest(
-        format="pt2",
-        rewriter=REWRITER,
+        format=form.name,
+        rewriter=made.rewriter,
         canonical_digest=made.digest,
         torch_version=made.torch_version,
         batch=loaded.batch,

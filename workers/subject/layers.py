@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from service.contracts.facts import InputFacts, ModelFacts
 from service.contracts.manifest import Auditable, Layer
-from workers.subject.pt2 import Loaded
+from workers.subject.network import Loaded
 from workers.subject.refusal import Refusal
 from workers.subject.subject import along_channels
 from workers.sweep.probe import Probe, Tap, probe

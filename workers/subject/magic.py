@@ -5,6 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
+from service.contracts.manifest import ModelFormat
 from workers.subject.archive import PT2_CAPS, bounded_directory
 from workers.subject.refusal import Refusal
 
@@ -36,11 +37,12 @@ _ARCHIVES = {
 }
 
 
-def require_pt2(path: Path) -> None:
-    """Returns if the file may be a torch.export archive; else says what it is and how to make one."""
+def format_of(path: Path) -> ModelFormat:
+    """Which format of models the file may be; else a Refusal that says what it is and how to make one."""
     found = _named(path)
     if found is not None:
         raise Refusal("not-a-pt2", f"the file is {found}; a torch.export archive (.pt2) is needed", EXPORT)
+    return "pt2"
 
 
 def require_npz(path: Path) -> None:

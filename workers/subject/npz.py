@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from service.contracts.facts import DatasetFacts, InputFacts
 from service.contracts.manifest import DatasetManifest, TensorSpec
 from workers.subject.archive import NPZ_CAPS, Archive, opened
+from workers.subject.digest import digest_of_file
 from workers.subject.magic import require_npz
-from workers.subject.pt2 import digest_of_file
 from workers.subject.refusal import Refusal, quoted
 from workers.subject.subject import Examples
 

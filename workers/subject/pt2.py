@@ -5,13 +5,11 @@ names, native libraries), so it never sees the customer's bytes. `rewrite` copie
 constants into a new archive and nothing else; `load` reads that archive back as modules with their own names.
 """
 
-import hashlib
 import logging
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
 from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
-from workers.subject.magic import require_pt2
+from workers.subject.digest import digest_of_file
+from workers.subject.network import Loaded, Rewritten
 from workers.subject.payload import Payloads, payloads
 from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
 from workers.subject.refusal import Refusal, out_of_memory, quoted, without_paths
@@ -38,37 +37,12 @@ _DROPPED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewritten:
-    """What the canonical archive holds: its digest, and what was changed or dropped on the way, in words."""
-
-    digest: str
-    torch_version: str
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A network as modules with their own names, in eval mode, frozen, that maps one tensor to one tensor.
-
-    batch: the only batch size it takes, or None if any. outputs: all tensors it gives; `chosen` is the one it returns.
-    """
-
-    model: nn.Module
-    program: ExportedProgram
-    input: Tensor
-    outputs: tuple[Tensor, ...]
-    chosen: int
-    batch: int | None
-
-
 def rewrite(source: Path, target: Path) -> Rewritten:
     """Copies program, weights and constants of the `.pt2` at `source` into a new archive at `target`.
 
     Equal programs and weights give equal bytes, whatever else the source held. Weights stream through in chunks.
     Raises Refusal naming the part and the remedy.
     """
-    require_pt2(source)
     with opened(source, PT2_CAPS, "a .pt2 file") as archive:
         root, name, dropped = _members(archive)
         program = parsed(archive.read(f"{root}/models/{name}.json", MAX_JSON), f"models/{name}.json")
@@ -87,13 +61,7 @@ def rewrite(source: Path, target: Path) -> Rewritten:
             _copy(archive, writer, root, "constants", constants)
     if dropped:
         notes += (f"not read and not kept: {', '.join(dropped)}",)
-    return Rewritten(digest=digest_of_file(target), torch_version=torch_version, notes=notes)
-
-
-def digest_of_file(path: Path) -> str:
-    """`sha256:` and the digest of a file, read in chunks."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return Rewritten(digest=digest_of_file(target), rewriter=REWRITER, torch_version=torch_version, notes=notes)
 
 
 def _members(archive: Archive) -> tuple[str, str, list[str]]:
@@ -167,7 +135,7 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
             "no-output", "the model gives no floating-point tensor", "Export a model that returns its logits or values."
         )
     model.register_forward_hook(_Chosen(_position(program, chosen)))
-    return Loaded(model=model, program=program, input=example, outputs=outputs, chosen=chosen, batch=batch)
+    return Loaded(model=model, program=program, inputs=(example,), outputs=outputs, chosen=chosen, batch=batch)
 
 
 def _compiled(model: nn.Module) -> None:

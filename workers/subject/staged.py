@@ -9,8 +9,9 @@ from service.contracts.facts import Bounds, InputFacts, ModelFacts
 from service.contracts.job import Analyse, StagedDataset
 from service.contracts.problem import Fault
 from workers.kind import AnalysisError
+from workers.subject.digest import digest_of_file
+from workers.subject.formats import FORMATS
 from workers.subject.npz import read_dataset
-from workers.subject.pt2 import digest_of_file, load
 from workers.subject.refusal import Refusal
 from workers.subject.subject import Examples, Subject
 
@@ -39,7 +40,8 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
         raise Disagreement(faults)
     device = torch.device(job.device)
     try:
-        loaded = load(_sound(folder / job.model.file, job.model.digest, "the model"), job.device)
+        canonical = _sound(folder / job.model.file, job.model.digest, "the model")
+        loaded = FORMATS[job.model.manifest.format].load(canonical, job.device)
     except Refusal as refusal:
         raise AnalysisError(refusal.code, refusal.detail, remedy=refusal.remedy) from refusal
     examples: dict[str, Examples] = {}
@@ -59,6 +61,9 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
         digest=job.model.digest,
         examples=examples,
         device=device,
+        black_box=loaded.black_box,
+        type_based=loaded.type_based,
+        tokenizer=loaded.tokenizer,
     )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from service.contracts.facts import InputFacts, ModelFacts
 from service.contracts.manifest import ModelManifest
+from workers.subject.network import Tokenizer
 
 
 def along_channels(values: tuple[float, ...], facts: InputFacts, like: Tensor) -> Tensor:
@@ -25,17 +26,25 @@ class Examples:
     """A dataset in a role.
 
     inputs: raw units, shape (N, ...); labels: int64 of shape (N,), or None where there are none.
+    further: the inputs after the first, raw, (N, ...) each. texts: the N texts that the inputs are the tokens of.
+    content: a digest of each example's raw content, uint8 of shape (N, 16): equal examples, equal rows.
     """
 
     name: str
     digest: str
     inputs: Tensor
     labels: Tensor | None
+    further: tuple[Tensor, ...] = ()
+    texts: tuple[str, ...] | None = None
+    content: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A network in eval mode with frozen parameters, and examples by role."""
+    """A network in eval mode with frozen parameters, and examples by role.
+
+    black_box: it has no layers and no gradients. type_based: why methods that go by module type cannot be asked of it.
+    """
 
     model: nn.Module
     facts: ModelFacts
@@ -43,6 +52,9 @@ class Subject:
     digest: str
     examples: Mapping[str, Examples]
     device: torch.device
+    black_box: bool = False
+    type_based: str | None = None
+    tokenizer: Tokenizer | None = None
 
     def prepared(self, raw: Tensor) -> Tensor:
         """What the network reads: (raw - mean) / std per channel or feature; same shape, same dtype as `raw`."""

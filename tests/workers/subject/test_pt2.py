@@ -18,7 +18,9 @@ from torch import nn
 
 from lamina.export import export
 from tests.workers.networks import SHAPES, Cnn, Mlp, Residual, TwoOutputs, made
-from workers.subject.pt2 import digest_of_file, load, rewrite
+from workers.subject.digest import digest_of_file
+from workers.subject.formats import told
+from workers.subject.pt2 import load, rewrite
 from workers.subject.refusal import Refusal
 
 Members = dict[str, bytes]
@@ -246,7 +248,7 @@ def test_weights_stream_through_in_chunks(tmp_path):
 def test_another_format_is_named_and_three_lines_make_a_pt2(name, content, said, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Refusal, match=said) as caught:
-        rewrite(tmp_path / name, tmp_path / "c.pt2")
+        told(tmp_path / name)
     assert caught.value.code == "not-a-pt2"
     assert "torch.export.save(program" in str(caught.value.remedy)
 
@@ -266,13 +268,13 @@ def test_another_format_is_named_and_three_lines_make_a_pt2(name, content, said,
 def test_another_zip_is_named(names, said, tmp_path):
     packed(dict.fromkeys(names, b"x"), tmp_path / "m.zip")
     with pytest.raises(Refusal, match=said):
-        rewrite(tmp_path / "m.zip", tmp_path / "c.pt2")
+        told(tmp_path / "m.zip")
 
 
 def test_a_real_torch_save_file_is_named_and_not_opened(tmp_path):
     torch.save(made(Mlp).state_dict(), tmp_path / "m.pt")
     with pytest.raises(Refusal, match=r"torch\.save"):
-        rewrite(tmp_path / "m.pt", tmp_path / "c.pt2")
+        told(tmp_path / "m.pt")
 
 
 # --- damaged and hostile archives
