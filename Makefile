@@ -4,6 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTEST := $(PY) -m pytest
+# Tests without servers share the cores; tests of stacks measure times and kill processes, and run alone.
+PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 ONLY ?=
 TESTS ?= tests
 
@@ -22,10 +24,11 @@ up: setup ## start broker, API, scheduler and worker here, and keep them running
 	@$(PY) -m lamina up
 
 quick: setup ## the tests that need no server, within 90 seconds
-	@$(PYTEST) -m "not slow and not stack and not soak and not gpu" $(TESTS)
+	@$(PYTEST) $(PARALLEL) -m "not slow and not stack and not soak and not gpu" $(TESTS)
 
 test: setup lint types ## everything: SQLite and Postgres, a real broker, real worker processes; brings its own servers
-	@$(PYTEST) -m "not soak and not gpu" $(TESTS)
+	@$(PYTEST) $(PARALLEL) -m "not stack and not soak and not gpu" $(TESTS)
+	@$(PYTEST) -m "stack and not soak and not gpu" $(TESTS)
 
 test-long: setup ## long fuzz and soak runs
 	@HYPOTHESIS_PROFILE=default $(PYTEST) -m "soak" --timeout=3600 $(TESTS)
