@@ -26,8 +26,9 @@ def _enter(parent: int, signal_on_parent_death: int, umask: int, uid: int, gid: 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_on_parent_death)
     if os.getppid() != parent:  # it died before the line above could see it
         sys.exit(EXIT_ORPHANED)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores both, and exec would hand that on
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    # exec hands on what is ignored: Python ignores the first two, a shell the others for what it starts with `&`
+    for each in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)
 
 
 def _main(words: list[str]) -> None:

@@ -83,6 +83,17 @@ def test_a_child_is_stopped_by_the_signal_asked_for(log: Path, started: list[Pro
     assert started[0].stop(5, signal.SIGQUIT) == -signal.SIGQUIT
 
 
+def test_a_child_hears_the_signals_that_its_starter_ignores(log: Path, started: list[Process]) -> None:
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        started.append(launcher().start(SLEEP, log=log))
+        said(log)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert started[0].stop(5, signal.SIGQUIT) == -signal.SIGQUIT
+
+
 def test_a_deaf_child_is_killed_after_the_deadline(log: Path, started: list[Process]) -> None:
     started.append(launcher().start(DEAF, log=log))
     said(log)
