@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec
 from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
@@ -113,13 +114,14 @@ def _copy(archive: Archive, writer: Writer, root: str, folder: str, found: Paylo
 def load(canonical: Path, device: str = "cpu") -> Loaded:
     """The network of an archive that `rewrite` wrote. Never call it on anything else.
 
-    Raises Refusal when torch cannot read it, or when it does not map one floating-point tensor to at least one.
+    Its inputs are taken by position, also those that were exported by keyword or inside a list or dict.
+    Raises Refusal when torch cannot read it, or when it does not map tensors to at least one floating-point tensor.
     """
     with _explained("read"):
         program = torch.export.load(canonical)
         if device != "cpu":
             program = move_to_device_pass(program, device)
-    example, batch = _input(program)
+    inputs, batch = _inputs(program)
     with _explained("turned into modules"):
         model: nn.Module = torch.export.unflatten(program)
     model.eval()
@@ -135,7 +137,8 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
             "no-output", "the model gives no floating-point tensor", "Export a model that returns its logits or values."
         )
     model.register_forward_hook(_Chosen(_position(program, chosen)))
-    return Loaded(model=model, program=program, inputs=(example,), outputs=outputs, chosen=chosen, batch=batch)
+    _take_by_position(model, program)
+    return Loaded(model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen, batch=batch)
 
 
 def _compiled(model: nn.Module) -> None:
@@ -168,26 +171,62 @@ class _Chosen:
         return pytree.tree_leaves(output)[self._position]
 
 
+class _Arguments:
+    """A hook before the whole network that puts its tensors where the forward takes them, beside its constants."""
+
+    def __init__(self, spec: pytree.TreeSpec, leaves: tuple[Any, ...]) -> None:
+        self._spec, self._leaves = spec, leaves
+
+    def __call__(self, _module: nn.Module, tensors: tuple[Any, ...], _keywords: Any) -> Any:
+        given = iter(tensors)
+        return pytree.tree_unflatten([next(given) if leaf is _TENSOR else leaf for leaf in self._leaves], self._spec)
+
+
+_TENSOR = Ellipsis  # no constant of a program, and still itself in a copy of the hook
+
+
+def _take_by_position(model: nn.Module, program: ExportedProgram) -> None:
+    leaves = tuple(
+        spec.arg.value if isinstance(spec.arg, ConstantArgument) else _TENSOR for spec in _input_specs(program)
+    )
+    spec = program.call_spec.in_spec
+    if spec != pytree.tree_structure((leaves, {})) or any(leaf is not _TENSOR for leaf in leaves):
+        model.register_forward_pre_hook(_Arguments(spec, leaves), with_kwargs=True)
+
+
+def _input_specs(program: ExportedProgram) -> list[InputSpec]:
+    return [spec for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
+
+
 def _user_values(program: ExportedProgram, names: Any) -> list[Any]:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     return [values.get(name) if isinstance(name, str) else None for name in names]
 
 
-def _input(program: ExportedProgram) -> tuple[Tensor, int | None]:
-    """The one input, as the tensor without data it was exported with, and the batch size if it is fixed."""
-    found = _user_values(program, program.graph_signature.user_inputs)
-    tensors = [value for value in found if isinstance(value, Tensor)]
-    keywords = program.call_spec.in_spec.child(1).num_children if program.call_spec.in_spec.num_children > 1 else 0
-    if len(tensors) != 1 or len(found) != 1 or keywords:
+def _inputs(program: ExportedProgram) -> tuple[tuple[Tensor, ...], int | None]:
+    """The inputs in the order of the forward, without data, and the batch size if it is fixed."""
+    names = [spec.arg.name for spec in _input_specs(program) if not isinstance(spec.arg, ConstantArgument)]
+    found = _user_values(program, names)
+    tensors = tuple(value for value in found if isinstance(value, Tensor))
+    if not tensors or len(tensors) != len(found):
         raise Refusal(
             "inputs",
-            f"the model takes {len(found)} inputs ({len(tensors)} tensors, {keywords} by keyword); one tensor is read",
-            "Export a model whose forward takes one tensor; fix other inputs as buffers.",
+            f"of the model's {len(found)} inputs, {len(tensors)} are tensors; one or more tensors are read, and nothing"
+            " else",
+            "Export a model whose forward takes tensors; fix numbers in its code or as buffers.",
         )
-    if tensors[0].ndim == 0:
-        raise Refusal("inputs", "the model's input has no axes", "The first axis must be the batch.")
-    size = tensors[0].shape[0]
-    return tensors[0], size if isinstance(size, int) else None
+    if any(tensor.ndim == 0 for tensor in tensors):
+        raise Refusal("inputs", "an input of the model has no axes", "The first axis of every input must be the batch.")
+    sizes = [tensor.shape[0] for tensor in tensors]
+    fixed = {size for size in sizes if isinstance(size, int)}
+    if len(fixed) > 1 or (fixed and not all(isinstance(size, int) for size in sizes)):
+        shown = ", ".join(str(size) if isinstance(size, int) else "open" for size in sizes)
+        raise Refusal(
+            "inputs",
+            f"the first axes of the model's inputs are {shown}: they are not all the batch",
+            "Export it so that the first axis of every input is the batch, open for all of them or the same size.",
+        )
+    return tensors, fixed.pop() if fixed else None
 
 
 def _outputs(program: ExportedProgram) -> tuple[Tensor, ...]:

@@ -550,15 +550,6 @@ def test_a_buffer_of_minus_infinity_such_as_a_mask_comes_in(tmp_path):
     assert came_in(Masked(), (torch.randn(2, 4),), tmp_path).model(torch.randn(2, 4))[0].tolist() == [1.0, 0.0]
 
 
-def test_two_inputs_are_refused(tmp_path):
-    class Two(nn.Module):
-        def forward(self, x, y):
-            return x + y
-
-    with pytest.raises(Refusal, match="2 inputs"):
-        came_in(Two(), (torch.randn(2, 4), torch.randn(2, 4)), tmp_path)
-
-
 def test_a_model_without_a_floating_output_is_refused(tmp_path):
     class Hard(nn.Module):
         def forward(self, x):
