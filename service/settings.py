@@ -66,7 +66,7 @@ class Settings(BaseModel):
     child_wall_seconds: Annotated[float, Field(gt=0)] = Field(3600.0, description="Deadline of a child.")
     child_cpu_seconds: Annotated[int, Field(ge=1)] = Field(7200, description="CPU time cap of a child.")
     child_file_bytes: Annotated[int, Field(ge=1_048_576)] = Field(
-        8_589_934_592, description="Largest file a child may write."
+        8_589_934_592, description="Largest file a child may write; all together may take twice that."
     )
     result_json_bytes: Annotated[int, Field(ge=1024)] = Field(67_108_864, description="Largest result.json of a child.")
     render_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Deadline for drawing one report.")

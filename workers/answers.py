@@ -9,9 +9,11 @@ from service.contracts.job import Failed, Inspected, Refused, Succeeded
 from service.contracts.problem import Fault, Reason
 from workers.kind import AnalysisError
 from workers.numerics.determinism import NotFinite
+from workers.sandbox.exhaustion import bound_met
 from workers.subject.refusal import out_of_memory, without_paths
 from workers.subject.staged import Disagreement
 from workers.sweep.refusals import SweepRefused
+from workers.verdicts import cap_met
 
 
 class Line(Protocol):
@@ -45,6 +47,8 @@ def reason_of(error: Exception) -> Reason:
             remedy="Ask for fewer examples or layers, or give the worker a larger memory budget.",
             permanent=False,
         )
+    if (cap := cap_met(bound_met(error))) is not None:
+        return cap
     if "does not have a deterministic implementation" in str(error):
         return Reason(
             code="not-deterministic",

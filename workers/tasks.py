@@ -191,6 +191,7 @@ class Errand:
                     cpu_seconds=settings.child_cpu_seconds,
                     wall_seconds=settings.child_wall_seconds,
                     file_bytes=settings.child_file_bytes,
+                    scratch_bytes=2 * settings.child_file_bytes,
                 ),
                 threads=settings.child_threads,
                 device=settings.device,

@@ -2,29 +2,54 @@
 
 from service.contracts.problem import Reason
 from workers.sandbox.spec import Exit, Level
+from workers.sandbox.spec import Reason as Ended
 
-_CAPS = {
+_FEWER = "Ask for fewer steps or examples, or have the operator raise"
+_CAPS: dict[Ended, tuple[str, str, str]] = {
     "memory": (
-        "child-memory",
-        "The analysis needed more memory than a child may have.",
-        "Ask for fewer steps or examples, or have the operator raise LAMINA_CHILD_MEMORY_BYTES.",
+        "memory",
+        "It needed more memory than a child may have.",
+        f"{_FEWER} LAMINA_CHILD_MEMORY_BYTES.",
     ),
     "cpu-time": (
-        "child-cpu-time",
-        "The analysis used up its processor time.",
-        "Ask for fewer steps or examples, or have the operator raise LAMINA_CHILD_CPU_SECONDS.",
+        "time",
+        "It used up its processor time.",
+        f"{_FEWER} LAMINA_CHILD_CPU_SECONDS.",
     ),
     "wall-time": (
-        "child-wall-time",
-        "The analysis did not end before its deadline.",
-        "Ask for fewer steps or examples, or have the operator raise LAMINA_CHILD_WALL_SECONDS.",
+        "time",
+        "It did not end before its deadline.",
+        f"{_FEWER} LAMINA_CHILD_WALL_SECONDS.",
     ),
     "file-size": (
-        "child-file-size",
-        "The analysis wrote a file larger than a child may write.",
-        "Ask for fewer examples, or have the operator raise LAMINA_CHILD_FILE_BYTES.",
+        "files",
+        "It wrote a file larger than a child may write.",
+        f"{_FEWER} LAMINA_CHILD_FILE_BYTES.",
+    ),
+    "scratch": (
+        "files",
+        "It wrote more files, or more into them, than a child may.",
+        f"{_FEWER} LAMINA_CHILD_FILE_BYTES; all files together may take twice that.",
+    ),
+    "open-files": (
+        "files",
+        "It held more files open at once than a child may.",
+        "No analysis needs that many: the model is the likely cause. If it is yours, report the analysis id.",
+    ),
+    "processes": (
+        "processes",
+        "It started more threads than a child may.",
+        "Have the operator lower LAMINA_CHILD_THREADS. No model needs threads of its own.",
     ),
 }
+
+
+def cap_met(bound: Ended | None) -> Reason | None:
+    """The reason for a bound that was met, wherever it was noticed; None for what is no bound."""
+    if bound not in _CAPS:
+        return None
+    code, detail, remedy = _CAPS[bound]
+    return Reason(code=code, detail=detail, remedy=remedy)
 
 
 def why_it_ended(ended: Exit, *, misbehaved: bool) -> Reason:
@@ -34,9 +59,8 @@ def why_it_ended(ended: Exit, *, misbehaved: bool) -> Reason:
     """
     if misbehaved:
         return Reason(code="child-misbehaved", detail="The child wrote what is no message; nothing of it was kept.")
-    if ended.reason in _CAPS:
-        code, detail, remedy = _CAPS[ended.reason]
-        return Reason(code=code, detail=detail, remedy=remedy)
+    if (cap := cap_met(ended.reason)) is not None:
+        return cap
     if ended.reason == "completed":
         return Reason(code="child-silent", detail="The child ended without leaving an answer.")
     how = f"signal {ended.signal}" if ended.signal else f"code {ended.code}"

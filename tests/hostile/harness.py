@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=20, wall_seconds=60.0, file_bytes=256 << 20)
-RESOURCES = ("memory", "child-memory", "child-cpu-time", "child-wall-time", "child-file-size")
+RESOURCES = ("memory", "time", "files", "processes")
 """Reasons for which an inspection may fail instead of refusing."""
 MEMBER = "a1"
 RESULT_BYTES: int = Settings.model_fields["result_json_bytes"].default

@@ -1,9 +1,12 @@
 """Every way a child can end has a reason with a remedy, and says whether trying again can help."""
 
+from typing import get_args
+
 import pytest
 
 from workers.sandbox.spec import Exit, Level
-from workers.verdicts import minimum_level, sandbox_too_weak, why_it_ended
+from workers.sandbox.spec import Reason as Ended
+from workers.verdicts import cap_met, minimum_level, sandbox_too_weak, why_it_ended
 
 
 def ended(reason: str, **values: object) -> Exit:
@@ -11,12 +14,28 @@ def ended(reason: str, **values: object) -> Exit:
     return Exit(reason=reason, **{**defaults, **values})  # type: ignore[arg-type]  # words from the table below
 
 
-@pytest.mark.parametrize("reason", ["memory", "cpu-time", "wall-time", "file-size"])
-def test_a_cap_is_permanent_and_names_its_setting(reason: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "code", "setting"),
+    [
+        ("memory", "memory", "LAMINA_CHILD_MEMORY_BYTES"),
+        ("cpu-time", "time", "LAMINA_CHILD_CPU_SECONDS"),
+        ("wall-time", "time", "LAMINA_CHILD_WALL_SECONDS"),
+        ("file-size", "files", "LAMINA_CHILD_FILE_BYTES"),
+        ("scratch", "files", "LAMINA_CHILD_FILE_BYTES"),
+        ("open-files", "files", "the model is the likely cause"),
+        ("processes", "processes", "LAMINA_CHILD_THREADS"),
+    ],
+)
+def test_a_cap_is_permanent_and_says_what_to_do(reason: str, code: str, setting: str) -> None:
     verdict = why_it_ended(ended(reason), misbehaved=False)
-    assert verdict.permanent
-    assert verdict.code == f"child-{reason}"
-    assert "LAMINA_CHILD_" in (verdict.remedy or "")
+    assert (verdict.permanent, verdict.code) == (True, code)
+    assert setting in (verdict.remedy or "")
+
+
+def test_every_bound_a_child_can_meet_has_a_reason() -> None:
+    others = {"completed", "failed", "killed", "crashed"}
+    assert {reason for reason in get_args(Ended) if cap_met(reason)} == set(get_args(Ended)) - others
+    assert cap_met(None) is None
 
 
 @pytest.mark.parametrize(

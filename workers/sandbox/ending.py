@@ -5,7 +5,15 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from .job import COMPLETED, FAILED, FILE_TOO_LARGE, NOT_ENTERED, OUT_OF_MEMORY
+from .job import (
+    COMPLETED,
+    FAILED,
+    FILE_TOO_LARGE,
+    NOT_ENTERED,
+    OUT_OF_MEMORY,
+    TOO_MANY_OPEN,
+    TOO_MANY_TASKS,
+)
 from .spec import Exit, Limits, Reason
 
 _BY_CODE: dict[int, tuple[Reason, str]] = {
@@ -13,6 +21,8 @@ _BY_CODE: dict[int, tuple[Reason, str]] = {
     FAILED: ("failed", "the entry raised"),
     OUT_OF_MEMORY: ("memory", "an allocation was refused"),
     FILE_TOO_LARGE: ("file-size", "a file grew past its limit"),
+    TOO_MANY_OPEN: ("open-files", "no further file could be opened"),
+    TOO_MANY_TASKS: ("processes", "no further thread could be started"),
     NOT_ENTERED: ("crashed", "the sandbox was not entered, so the entry never ran"),
 }
 _BY_SIGNAL: dict[int, tuple[Reason, str]] = {
@@ -31,7 +41,7 @@ class Ending:
     code: int | None
     signal: int | None
     cause: Reason | None
-    """Why the zygote killed it: memory, wall-time, killed (asked to); None where it did not."""
+    """Why the zygote killed it: memory, wall-time, scratch, killed (asked to); None where it did not."""
     peak_rss_bytes: int
     cpu_seconds: float
     left_behind: int = 0
@@ -71,6 +81,7 @@ def _cause_in_words(cause: Reason, limits: Limits) -> str:
     return {
         "memory": f"more than {limits.memory_bytes} bytes resident above the start",
         "wall-time": f"more than {limits.wall_seconds:g} s passed",
+        "scratch": f"more than {limits.scratch_files} files or {limits.scratch_bytes} bytes in its scratch",
     }.get(cause, "as asked")
 
 

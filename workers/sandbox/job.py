@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import faulthandler
 import gc
 import os
@@ -18,14 +17,21 @@ from typing import NoReturn
 
 from . import kernel, scratch
 from .enter import Entered, Terms, enter
+from .exhaustion import bound_met
 from .inside import Line
 from .landlock import Handle
-from .spec import ChildSpec
+from .spec import ChildSpec, Reason
 
 Entry = Callable[[Path, Line], None]
 
-COMPLETED, FAILED, OUT_OF_MEMORY, FILE_TOO_LARGE, NOT_ENTERED = 0, 81, 82, 83, 84
+COMPLETED, FAILED, OUT_OF_MEMORY, FILE_TOO_LARGE, NOT_ENTERED, TOO_MANY_OPEN, TOO_MANY_TASKS = 0, 81, 82, 83, 84, 85, 86
 """Exit codes; what ends with another one was ended from within, by os._exit or a library."""
+_BY_BOUND: dict[Reason | None, int] = {
+    "memory": OUT_OF_MEMORY,
+    "file-size": FILE_TOO_LARGE,
+    "open-files": TOO_MANY_OPEN,
+    "processes": TOO_MANY_TASKS,
+}
 DETAIL_CHARACTERS = 2000
 ENVIRONMENT_KEPT = ("PATH", "HOME", "LANG", "USER")
 WORKING_FOLDER = Path("/proc/self/cwd")
@@ -75,7 +81,7 @@ def _enter_and_run(start: Start, line: Line) -> int:
     try:
         start.entry(WORKING_FOLDER if WORKING_FOLDER.exists() else start.spec.scratch, line)
     except BaseException as error:  # noqa: BLE001 - foreign code, SystemExit included
-        return _end(line, _exit_code(error), error)
+        return _end(line, _BY_BOUND.get(bound_met(error), FAILED), error)
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
@@ -84,17 +90,6 @@ def _enter_and_run(start: Start, line: Line) -> int:
 
 def _shortfall(entered: Entered, spec: ChildSpec) -> str:
     return f"level {entered.level} where {spec.minimum_level} is required: {'; '.join(entered.missing)}"
-
-
-def _exit_code(error: BaseException) -> int:
-    """The reason an exception stands for; torch reports both kinds of exhaustion as a RuntimeError."""
-    text = str(error)
-    exhausted = ("DefaultCPUAllocator", "not enough memory", "std::bad_alloc", "CUDA out of memory")
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(part in text for part in exhausted)):
-        return OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EFBIG):
-        return OUT_OF_MEMORY if error.errno == errno.ENOMEM else FILE_TOO_LARGE
-    return FAILED
 
 
 def _end(line: Line, code: int, error: BaseException) -> int:

@@ -5,6 +5,7 @@ Staged files must be copies: a hard link would hand the original to the child, a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 RESULTS, OUTPUT, JOB = "results", "output.txt", "job.json"
+BLOCK_BYTES = 512
+"""The unit of st_blocks (stat(2))."""
 
 
 class UnsafeScratch(ValueError):
@@ -64,6 +67,34 @@ def _walk(folder: int) -> Iterator[tuple[str, int, os.stat_result]]:
                 yield from _walk(below)
             finally:
                 os.close(below)
+
+
+def used(folder: int, most_files: int) -> tuple[int, int]:
+    """(files and folders, bytes on disk) beneath; stops counting past `most_files`, so it costs no more than that.
+
+    A folder that cannot be looked into counts as more than is allowed: nothing that is ours makes one.
+    """
+    files, size, waiting = 0, 0, [""]
+    while waiting and files <= most_files:
+        below = waiting.pop()
+        try:
+            opened = os.open(below or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError:
+            continue  # removed while we looked
+        except OSError:
+            return most_files + 1, size
+        with contextlib.ExitStack() as closing:
+            closing.callback(os.close, opened)
+            for entry in closing.enter_context(os.scandir(opened)):
+                files += 1
+                if files > most_files:
+                    break
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    size += status.st_blocks * BLOCK_BYTES
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(f"{below}/{entry.name}" if below else entry.name)
+    return files, size
 
 
 def take_back(folder: int) -> None:

@@ -8,7 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-Reason = Literal["completed", "failed", "killed", "memory", "cpu-time", "wall-time", "file-size", "crashed"]
+Reason = Literal[
+    "completed", "failed", "killed", "crashed",
+    "memory", "cpu-time", "wall-time", "file-size", "open-files", "scratch", "processes",
+]  # fmt: skip
+"""The second row are bounds: what a child of the same job would meet again."""
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
@@ -51,6 +55,10 @@ class Limits:
     wall_seconds: float = 900.0
     file_bytes: int = GIBIBYTE
     """The largest file (RLIMIT_FSIZE), not the sum of all files."""
+    scratch_bytes: int = 2 * GIBIBYTE
+    """What all its files may take on the disk above what was staged; looked at, as memory is, every 100 ms."""
+    scratch_files: int = 10_000
+    """How many files and folders it may make."""
     open_files: int = 256
     processes: int = 64
     """Tasks, that is threads (RLIMIT_NPROC): exact where the child has its own uid, else above what the user runs."""

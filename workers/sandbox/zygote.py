@@ -32,6 +32,8 @@ WATCH_MILLISECONDS = 100
 CLEANING_MILLISECONDS = 5
 CLEANING_SECONDS = 5.0
 REQUEST_BYTES = 64 * 1024
+STAGED_FILES = 100_000
+"""What a worker may have laid out in a scratch; far more than any job has."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class Running:
     lease: identity.Lease | None
     started: float
     start_memory: int
+    start_scratch: tuple[int, int]
     cause: Reason | None = None
     status: int | None = None
     peak_rss: int = 0
@@ -58,6 +61,12 @@ class Running:
     def too_large(self) -> bool:
         bound = self.limits.memory_bytes
         return bound is not None and kernel.resident_bytes(self.pid)[1] - self.start_memory > bound
+
+    def too_full(self) -> bool:
+        staged_files, staged_bytes = self.start_scratch
+        most = self.limits.scratch_files + staged_files
+        files, size = scratch.used(self.scratch, most)
+        return files > most or size - staged_bytes > self.limits.scratch_bytes
 
     def ending(self) -> Ending:
         exit_code = os.waitstatus_to_exitcode(self.status or 0)
@@ -153,6 +162,7 @@ class Server:
                 )
             lease = identity.lease() if self._measured.own_uid else None
             folder = scratch.hand_over(spec.scratch, lease.uid if lease else None)
+            staged = scratch.used(folder, STAGED_FILES)
             pid = self._fork(spec, progress, control, folder, lease)
         except BaseException:
             os.close(exit_fd)
@@ -162,8 +172,10 @@ class Server:
             if lease:
                 lease.release()
             raise
-        memory = kernel.resident_bytes()[1]
-        self._running[pid] = Running(pid, spec.limits, exit_fd, folder, lease, time.monotonic(), start_memory=memory)
+        self._running[pid] = Running(
+            pid, spec.limits, exit_fd, folder, lease, time.monotonic(),
+            start_memory=kernel.resident_bytes()[1], start_scratch=staged,
+        )  # fmt: skip
         return pid
 
     def _fork(self, spec: ChildSpec, progress: int, control: int, folder: int, lease: identity.Lease | None) -> int:
@@ -193,6 +205,8 @@ class Server:
                 self._kill(pid, "wall-time")
             elif child.status is None and child.too_large():
                 self._kill(pid, "memory")
+            elif child.status is None and child.too_full():
+                self._kill(pid, "scratch")
 
     def _reap(self) -> None:
         """Collect what ended; then report each child whose processes are all gone."""

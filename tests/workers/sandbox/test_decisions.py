@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
 
 import pytest
+import safetensors
 
 from workers.sandbox import landlock, reading
 from workers.sandbox.ending import Ending, classify
+from workers.sandbox.exhaustion import bound_met
 from workers.sandbox.level import probe, probe_level
 from workers.sandbox.spec import Level, Limits, Reason
 
@@ -20,7 +23,8 @@ LIMITS = Limits(cpu_seconds=10)
     ("code", "number", "cause", "cpu_seconds", "reason"),
     [
         (0, None, None, 1.0, "completed"), (81, None, None, 1.0, "failed"), (82, None, None, 1.0, "memory"),
-        (83, None, None, 1.0, "file-size"), (84, None, None, 1.0, "crashed"), (1, None, None, 1.0, "crashed"),
+        (83, None, None, 1.0, "file-size"), (84, None, None, 1.0, "crashed"), (85, None, None, 1.0, "open-files"),
+        (86, None, None, 1.0, "processes"), (None, signal.SIGKILL, "scratch", 1.0, "scratch"), (1, None, None, 1.0, "crashed"),
         (0, None, "killed", 1.0, "completed"), (None, signal.SIGKILL, "killed", 1.0, "killed"),
         (None, signal.SIGKILL, "memory", 99.0, "memory"), (None, signal.SIGKILL, "wall-time", 1.0, "wall-time"),
         (None, signal.SIGKILL, None, 10.5, "cpu-time"), (None, signal.SIGKILL, None, 1.0, "killed"),
@@ -33,6 +37,21 @@ def test_an_end_has_one_reason(
 ) -> None:
     ending = Ending(code, number, cause, peak_rss_bytes=1, cpu_seconds=cpu_seconds)
     assert classify(ending, LIMITS, said="", start_rss_bytes=1).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "bound"),
+    [
+        (MemoryError(), "memory"), (OSError(errno.ENOMEM, "no"), "memory"), (OSError(errno.EFBIG, "no"), "file-size"),
+        (OSError(errno.EMFILE, "no"), "open-files"), (OSError(errno.ENOENT, "Too many open files"), None),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (RuntimeError("can't start new thread"), "processes"),
+        (safetensors.SafetensorError("I/O error: File too large (os error 27)"), "file-size"),
+        (ValueError("std::bad_alloc"), None), (RuntimeError("shapes differ"), None),
+    ],
+)  # fmt: skip
+def test_an_exception_speaks_of_one_bound_or_of_none(error: Exception, bound: Reason | None) -> None:
+    assert bound_met(error) == bound
 
 
 def test_levels_are_ordered() -> None:

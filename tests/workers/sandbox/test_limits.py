@@ -7,10 +7,12 @@ import errno
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import sandbox_driver
 
+from workers.sandbox.scratch import used
 from workers.sandbox.spec import MEBIBYTE, Limits
 
 from .conftest import Job, Spawned, value
@@ -82,6 +84,46 @@ def test_descriptors_run_out_at_their_limit(job: Job) -> None:
 def test_threads_run_out_at_their_limit(job: Job) -> None:
     _, _, scratch = job("many_threads", count=100, limits=limits(memory_bytes=8 << 30))
     assert value(scratch) == 16 - 1
+
+
+def test_a_job_that_needs_more_descriptors_or_threads_says_which(job: Job) -> None:
+    assert job("hoard", what="descriptors")[0].reason == "open-files"
+    assert job("hoard", what="threads", limits=limits(memory_bytes=8 << 30))[0].reason == "processes"
+
+
+def test_a_million_small_files_are_not_waited_for(job: Job) -> None:
+    ended, _, _ = job("small_files", count=1_000_000, limits=limits(scratch_files=1000))
+    assert (ended.reason, ended.signal) == ("scratch", signal.SIGKILL)
+    assert ended.cpu_seconds < 10
+
+
+def test_files_of_allowed_size_may_not_fill_the_disk(job: Job) -> None:
+    """Each is below the largest file a child may write."""
+    ended, _, scratch = job("fill", each=MEBIBYTE // 2, limits=limits(scratch_bytes=32 * MEBIBYTE))
+    assert (ended.reason, ended.signal) == ("scratch", signal.SIGKILL)
+    assert 32 * MEBIBYTE <= sum(path.stat().st_size for path in (scratch / "results").iterdir())
+
+
+def test_a_sparse_file_costs_what_it_takes(job: Job) -> None:
+    ended, _, _ = job("sparse", count=40, limits=limits(scratch_bytes=4 * MEBIBYTE))
+    assert ended.reason == "completed"
+
+
+def test_a_folder_nobody_may_look_into_hides_nothing(job: Job) -> None:
+    ended, _, _ = job("hide_files", limits=limits(scratch_files=1000))
+    assert ended.reason == "scratch"
+
+
+def test_what_was_staged_is_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    for name in "abc":
+        (tmp_path / "inputs" / name).write_bytes(bytes(4096))
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert used(folder, 10) == (4, sum(path.stat().st_blocks * 512 for path in tmp_path.rglob("*")))
+        assert used(folder, 2)[0] == 3
+    finally:
+        os.close(folder)
 
 
 def test_a_fork_bomb_does_not_start(job: Job) -> None:

@@ -170,6 +170,39 @@ def many_threads(scratch, line, count):
         write(scratch, started)
 
 
+def hoard(scratch, line, what):
+    kept = []
+    while True:
+        if what == "descriptors":
+            kept.append(os.open("job.json", os.O_RDONLY))
+        else:
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+def small_files(scratch, line, count):
+    for index in range(count):
+        os.close(os.open(f"results/{index}", os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def fill(scratch, line, each):
+    for index in range(10_000):
+        (scratch / "results" / f"{index}").write_bytes(bytes(each))
+
+
+def sparse(scratch, line, count):
+    for index in range(count):
+        with (scratch / "results" / f"{index}").open("wb") as file:
+            file.truncate(1 << 20)
+    time.sleep(0.5)
+
+
+def hide_files(scratch, line):
+    """In a folder that its owner may fill but not list; as root's child the zygote can look all the same."""
+    os.mkdir("results/hidden", 0o300)
+    for index in range(1_000_000):
+        os.close(os.open(f"results/hidden/{index}", os.O_CREAT | os.O_WRONLY, 0o600))
+
+
 def fork_bomb(scratch, line, count):
     """Daemons that leave the group; what is left of them after the job shall be nothing."""
     pids = []
