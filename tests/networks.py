@@ -244,3 +244,40 @@ class InPlaceInput(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x -= 0.5
         return self.head(torch.tanh(self.linear(x)))
+
+
+class Siamese(nn.Module):
+    """Reads two (N, 6), one encoder run on each; gives (N, 3) of their difference and product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.act = nn.Linear(6, 5), nn.Tanh()
+        self.head = nn.Linear(10, 3)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        one, other = self.act(self.encoder(left)), self.act(self.encoder(right))
+        return self.head(torch.cat([one - other, one * other], 1))
+
+
+class Masked(nn.Module):
+    """Reads (N, 6, 8) and a mask (N, 6) of integers; gives (N, 3) of the mean over what the mask keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        kept = mask.to(x.dtype).unsqueeze(2)
+        return self.head((torch.tanh(self.mix(x)) * kept).sum(1) / kept.sum(1))
+
+
+class Reader(nn.Module):
+    """Reads ids (N, 6) below 10 and a mask; gives (N, 3). Its position embedding does not depend on them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.position = nn.Embedding(10, 8), nn.Embedding(6, 8)
+        self.inner = Masked()
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return self.inner(self.words(ids) + self.position(torch.arange(6)), mask)

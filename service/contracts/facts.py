@@ -78,6 +78,10 @@ class InputFacts(Value):
                 raise ValueError(
                     f"{name} has {len(values)} values; give 1 or {self.channels}, one per channel or feature"
                 )
+        if self.kind in ("tokens", "text") and self.preprocessing != Preprocessing():
+            raise ValueError(f"{self.kind} are ids, between which mean and std say nothing: leave preprocessing out")
+        if self.kind in ("tokens", "text") and any(end % 1 for end in (*self.bounds.low, *self.bounds.high)):
+            raise ValueError(f"{self.kind} are ids: their bounds are whole numbers, the lowest and highest id")
         if self.feature_names and len(self.feature_names) != self.channels:
             raise ValueError(f"{len(self.feature_names)} feature names for {self.channels} features")
         return self

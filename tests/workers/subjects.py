@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from service.contracts.base import digest_of
-from service.contracts.facts import ModelFacts
+from service.contracts.facts import FurtherInput, ModelFacts
 from service.contracts.manifest import Layer, ModelManifest, TensorSpec
 from service.contracts.outcome import ControlRun
 from tests import networks
-from tests.workers.facts import model_facts
+from tests.workers.facts import input_facts, model_facts
 from workers.kind import AnalysisKind, Computed, Context
 from workers.subject.subject import Examples, Subject
 
@@ -27,11 +27,12 @@ def subject(
     labels: Tensor | None = None,
     facts: ModelFacts | None = None,
     batch: int | None = None,
+    further: tuple[Tensor, ...] = (),
 ) -> Subject:
     """A network and its evaluation examples, as the child would have them."""
     shape = tuple(inputs.shape[1:])
     with torch.no_grad():
-        output = network(inputs[: batch or 2])
+        output = network(inputs[: batch or 2], *(each[: batch or 2] for each in further))
     facts = facts or model_facts(shape, classes=max(2, output.shape[-1]))
     spec = TensorSpec(name="input", dtype="float32", shape=("N", *map(str, shape)))
     manifest = ModelManifest(
@@ -43,7 +44,7 @@ def subject(
             for name, module in network.named_modules() if name
         ),
     )  # fmt: skip
-    data = Examples(name="data", digest=digest_of(b"data"), inputs=inputs, labels=labels)
+    data = Examples(name="data", digest=digest_of(b"data"), inputs=inputs, labels=labels, further=further)
     return Subject(
         model=network, facts=facts, manifest=manifest, digest=digest_of(b"a model"), examples={"evaluation": data},
         device=torch.device("cpu"),
@@ -97,3 +98,27 @@ def images(examples: int = 5) -> Subject:
 def series(examples: int = 4) -> Subject:
     """An LSTM on (7, 5), labelled."""
     return subject(networks.lstm().float(), networks.points(examples, 7, 5).float(), torch.arange(examples) % 3)
+
+
+def pairs(examples: int = 4) -> Subject:
+    """A siamese network on two tables of six features, the second in its own units, labelled."""
+    left, right = networks.points(2 * examples, 6).float().split(examples)
+    facts = model_facts((6,))
+    preprocessing = {"mean": [10.0], "std": [2.0]}
+    other = FurtherInput.model_validate(
+        {"name": "right", "input": {**input_facts((6,), low=0.0, high=20.0), "preprocessing": preprocessing}}
+    )
+    facts = facts.model_copy(update={"further_inputs": (other,)})
+    network = networks.ready(networks.Siamese()).float()
+    return subject(network, left, torch.arange(examples) % 3, facts, further=(10 + 2 * right,))
+
+
+def masked(examples: int = 4) -> Subject:
+    """A network on (6, 8) and a mask of integers that keeps 3 of 6 and more, labelled."""
+    mask = (torch.arange(6) < 3 + torch.arange(examples).unsqueeze(1)).long()
+    facts = model_facts((6, 8))
+    kept = {"kind": "tokens", "layout": "NT", "shape": [6], "bounds": {"low": [0], "high": [1]}}
+    other = FurtherInput.model_validate({"name": "mask", "input": kept})
+    facts = facts.model_copy(update={"further_inputs": (other,)})
+    network = networks.ready(networks.Masked()).float()
+    return subject(network, networks.points(examples, 6, 8).float(), torch.arange(examples) % 3, facts, further=(mask,))

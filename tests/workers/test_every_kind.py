@@ -20,7 +20,13 @@ from workers.catalog import document
 from workers.results import check_png
 
 ROOT = Path(__file__).parents[2]
-SUBJECTS = {"classifier": subjects.classifier, "images": subjects.images, "series": subjects.series}
+SUBJECTS = {
+    "classifier": subjects.classifier,
+    "images": subjects.images,
+    "series": subjects.series,
+    "pairs": subjects.pairs,
+    "masked": subjects.masked,
+}
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 _ANSWERS: dict[tuple[str, str], Answer] = {}
 

@@ -14,9 +14,10 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor, fx, nn
 
+from service.contracts.facts import InputFacts
 from workers.kind import AnalysisError, Context
 from workers.numerics.memory import give_back_freed_pages
-from workers.subject.subject import Subject, along_channels
+from workers.subject.subject import Examples, Subject, along_channels
 from workers.sweep.completeness import Endpoints
 from workers.sweep.plan import Plan, Quote, plan, quote
 from workers.sweep.probe import Probe, probe
@@ -46,27 +47,41 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A subject made ready for a sweep. x, origin: inputs and baseline as the network reads them."""
+    """A subject made ready for a sweep.
+
+    x, origin: inputs and baselines as the network reads them, one tensor per input; a baseline has one row for all
+               examples. Inputs of integers (ids, masks) have no baseline and are held as they are.
+    """
 
     model: nn.Module
-    x: Tensor
-    origin: Tensor
+    x: tuple[Tensor, ...]
+    origin: tuple[Tensor, ...]
     target: Target
     outputs: Tensor
     labels: Tensor | None
     probe: Probe
 
+    def __len__(self) -> int:
+        """How many examples."""
+        return len(self.outputs)
+
+    @property
+    def device(self) -> torch.device:
+        return self.outputs.device
+
     def examples(self, count: int) -> Prepared:
         """The first `count` examples only."""
-        n = min(count, len(self.x))
+        n = min(count, len(self))
         labels = None if self.labels is None else self.labels[:n]
-        return Prepared(self.model, self.x[:n], self.origin, self.target.of(0, n), self.outputs[:n], labels, self.probe)
+        x = tuple(each[:n] for each in self.x)
+        origin = tuple(each[:n] for each in self.origin)
+        return Prepared(self.model, x, origin, self.target.of(0, n), self.outputs[:n], labels, self.probe)
 
     def plan(self, rule: Rule, steps: int, context_memory: int, threads: int, layers: tuple[str, ...] = ()) -> Plan:
         """Chunks for these examples. Raises SweepRefused."""
         return plan(
-            self.probe, examples=len(self.x), steps=steps, rule=rule, memory_bytes=context_memory, threads=threads,
-            layers=layers or None, device=str(self.x.device), dtype=str(self.x.dtype).removeprefix("torch."),
+            self.probe, examples=len(self), steps=steps, rule=rule, memory_bytes=context_memory, threads=threads,
+            layers=layers or None, device=str(self.device), dtype=str(self.x[0].dtype).removeprefix("torch."),
         )  # fmt: skip
 
 
@@ -106,7 +121,7 @@ def swept(
     """Sweeps what is prepared, along `chunks`."""
     totals, moments, kept = Totals(), Moments(), Keep(keep, first)
     ends = sweep(
-        ready.model, ready.probe, chunks, (ready.x,), (ready.origin,), ready.target, [totals, moments, kept],
+        ready.model, ready.probe, chunks, ready.x, ready.origin, ready.target, [totals, moments, kept],
         lambda fraction: context.progress(fraction, stage),
     )  # fmt: skip
     return Swept(ends, totals, moments, kept)
@@ -114,7 +129,7 @@ def swept(
 
 def quoted(ready: Prepared, chunks: Plan) -> Quote:
     """What a sweep along `chunks` takes."""
-    return quote(ready.probe, chunks, len(ready.x))
+    return quote(ready.probe, chunks, len(ready))
 
 
 _READY: WeakKeyDictionary[nn.Module, dict[Asked, Prepared]] = WeakKeyDictionary()
@@ -131,16 +146,16 @@ def prepared(subject: Subject, asked: Asked) -> Prepared:
 
 def _prepare(subject: Subject, asked: Asked) -> Prepared:
     data = subject.examples[ROLE]
+    _refuse_ids(data)
     dtype = getattr(torch, asked.precision)
-    raw = data.inputs.to(dtype)
-    x = subject.prepared(raw[: asked.examples])
-    origin = subject.prepared(_raw_baseline(subject, raw, asked.baseline))
+    x = subject.arguments(data, stop=asked.examples, dtype=dtype)
+    origin = _baselines(subject, data, x, asked.baseline)
     model = _at(subject.model, dtype)
-    given = outputs(model, (x,), subject.manifest.batch, Target.value())
+    given = outputs(model, x, subject.manifest.batch, Target.value())
     labels = None if data.labels is None else data.labels[: asked.examples]
     target = _target(subject, asked, given, labels)
-    target.check(given.shape, len(x))
-    seen = probe(model, (x,), (origin,), target, rows=subject.manifest.batch)
+    target.check(given.shape, len(given))
+    seen = probe(model, x, origin, target, rows=subject.manifest.batch)
     give_back_freed_pages()  # the probe's passes are small and many, the sweep's few and large
     return Prepared(model, x, origin, target, given, labels, seen)
 
@@ -156,14 +171,33 @@ def _at(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return copy.deepcopy(model, remembered).to(dtype)
 
 
-def _raw_baseline(subject: Subject, raw: Tensor, baseline: str) -> Tensor:
+def _refuse_ids(data: Examples) -> None:
+    if not data.inputs.is_floating_point():
+        raise AnalysisError(
+            "integer-inputs",
+            "the model reads ids (tokens), and between two ids there is no path from a baseline to the input",
+            remedy="Export the part of the model after its embedding, with the embedded tokens as the input.",
+        )
+
+
+def _baselines(subject: Subject, data: Examples, x: tuple[Tensor, ...], baseline: str) -> tuple[Tensor, ...]:
+    """As the network reads them: one row for each floating-point input; integers as they are, which stay fixed."""
+    raw = (data.inputs, *data.further)
+    return tuple(
+        subject.prepared(_raw_baseline(facts, each.to(given.dtype), baseline), position)
+        if given.is_floating_point()
+        else given
+        for position, (facts, each, given) in enumerate(zip(subject.declared, raw, x, strict=True))
+    )
+
+
+def _raw_baseline(facts: InputFacts, raw: Tensor, baseline: str) -> Tensor:
     """(1, ...), in raw units."""
     if baseline == "mean":
         return raw.mean(0, keepdim=True)
     name, _, number = baseline.partition(":")
     if name == "midpoint":
-        bounds = subject.facts.input.bounds
-        low, high = (along_channels(values, subject.facts.input, raw) for values in (bounds.low, bounds.high))
+        low, high = (along_channels(values, facts, raw) for values in (facts.bounds.low, facts.bounds.high))
         return ((low + high) / 2).expand(1, *raw.shape[1:]).contiguous()
     return torch.full_like(raw[:1], float(number) if name == "constant" else 0.0)
 

@@ -27,6 +27,7 @@ _NOT_FIRED = (
     " conditional branch"
 )
 _TARGETS = 16
+_TEXTS = ("The film was a delight from beginning to end.", "Nobody could say what had become of 17 letters.")
 _MAX_LAYERS = 20_000
 
 
@@ -40,14 +41,32 @@ class Seen:
     reason: str | None
 
 
-def random_inputs(facts: InputFacts, rows: int, like: Tensor) -> Tensor:
-    """`rows` examples drawn uniformly within the declared bounds, as the network reads them, in the dtype of `like`."""
+def random_inputs(loaded: Loaded, facts: ModelFacts, rows: int) -> tuple[Tensor, ...]:
+    """`rows` examples drawn uniformly within the declared bounds, as the network reads them; one tensor per input.
+
+    Ids are whole numbers within their bounds. A model of texts gets texts.
+    """
+    if facts.input.kind == "text" and loaded.tokenizer is not None:
+        texts = [_TEXTS[at % len(_TEXTS)] for at in range(rows)]
+        given = loaded.tokenizer.encode(texts, facts.input.shape[0])
+        return tuple(ids.to(like.dtype) for ids, like in zip(given, loaded.inputs, strict=True))
+    declared = (facts.input, *(further.input for further in facts.further_inputs))
     generator = torch.Generator().manual_seed(0)
+    return tuple(_drawn(each, rows, like, generator) for each, like in zip(declared, loaded.inputs, strict=True))
+
+
+def _drawn(facts: InputFacts, rows: int, like: Tensor, generator: torch.Generator) -> Tensor:
     raw = torch.rand((rows, *facts.shape), generator=generator, dtype=torch.float64)
     low, high = (along_channels(values, facts, raw) for values in (facts.bounds.low, facts.bounds.high))
-    raw = low + (high - low) * raw
-    mean, std = (along_channels(v, facts, raw) for v in (facts.preprocessing.mean, facts.preprocessing.std))
-    return ((raw - mean) / std).to(like.dtype)
+    if like.is_floating_point():
+        raw = low + (high - low) * raw
+        mean, std = (along_channels(v, facts, raw) for v in (facts.preprocessing.mean, facts.preprocessing.std))
+        return ((raw - mean) / std).to(like.dtype)
+    apart = torch.arange(rows, dtype=torch.float64).view(-1, *[1] * len(facts.shape)) / 2
+    ids = torch.minimum(low + ((high - low + 1) * ((raw[:1] + apart) % 1)).floor(), high)  # neighbours differ
+    if float((high - low).max()) == 1 and facts.shape and facts.shape[0] > 1:
+        ids[:, 0], ids[:, -1] = 1, 0  # a mask that left out everything, read either way, would leave nothing
+    return ids.to(like.dtype)
 
 
 def inventory(loaded: Loaded, facts: ModelFacts) -> tuple[Layer, ...]:
@@ -55,7 +74,7 @@ def inventory(loaded: Loaded, facts: ModelFacts) -> tuple[Layer, ...]:
     modules = _modules(loaded.model)
     if len(modules) > _MAX_LAYERS:
         raise Refusal("too-many-layers", f"the model has {len(modules):,} layers; {_MAX_LAYERS:,} are read", None)
-    pair = random_inputs(facts.input, 2, loaded.input)
+    pair = random_inputs(loaded, facts, 2)
     try:
         probes = tuple(_probes(loaded, pair, facts))
     except SweepRefused as error:
@@ -74,7 +93,7 @@ def _modules(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-def _probes(loaded: Loaded, pair: Tensor, facts: ModelFacts) -> Iterator[Probe]:
+def _probes(loaded: Loaded, pair: tuple[Tensor, ...], facts: ModelFacts) -> Iterator[Probe]:
     """A probe per target until every layer is on the path of one: heads of single classes are off the others' paths."""
     output = loaded.outputs[loaded.chosen]
     fixed = all(isinstance(axis, int) for axis in output.shape[1:])
@@ -83,7 +102,8 @@ def _probes(loaded: Loaded, pair: Tensor, facts: ModelFacts) -> Iterator[Probe]:
     targets = [Target.value()] if single else _targets(axes, len(facts.output.classes))
     left: set[str] | None = None
     for target in targets:
-        found = probe(loaded.model, (pair[:1],), (pair[1:],), target, rows=loaded.batch)
+        one, other = (tuple(tensor[at : at + 1] for tensor in pair) for at in (0, 1))
+        found = probe(loaded.model, one, other, target, rows=loaded.batch)
         off = {tap.key for tap in found.taps if tap.status == "off_path"}
         yield found
         left = off if left is None else left & off
@@ -97,7 +117,7 @@ def _targets(axes: tuple[int, ...] | None, classes: int) -> list[Target]:
     return [Target.element(*(at, *([0] * (depth - 1)))) for at in range(count)]
 
 
-def _shapes(loaded: Loaded, pair: Tensor) -> dict[str, tuple[int, ...]]:
+def _shapes(loaded: Loaded, pair: tuple[Tensor, ...]) -> dict[str, tuple[int, ...]]:
     """The whole shape of each layer's first output, from one forward pass of the probe's batch size."""
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -108,7 +128,7 @@ def _shapes(loaded: Loaded, pair: Tensor) -> dict[str, tuple[int, ...]]:
 
     rows = loaded.batch or 2
     with torch.no_grad(), Watch(loaded.model, see) as watch:
-        watch.run((pair[torch.arange(rows) % 2],))
+        watch.run(tuple(tensor[torch.arange(rows) % 2] for tensor in pair))
     return shapes
 
 

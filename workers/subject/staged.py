@@ -11,6 +11,7 @@ from service.contracts.problem import Fault
 from workers.kind import AnalysisError
 from workers.subject.digest import digest_of_file
 from workers.subject.formats import FORMATS
+from workers.subject.network import Loaded
 from workers.subject.npz import read_dataset
 from workers.subject.refusal import Refusal
 from workers.subject.subject import Examples, Subject
@@ -48,12 +49,7 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
     for role, staged in job.inputs.items():
         path = _sound(folder / staged.file, staged.digest, f"the dataset in the role {role}")
         read = read_dataset(path, name=staged.name, digest=staged.digest)
-        examples[role] = Examples(
-            name=read.name,
-            digest=read.digest,
-            inputs=read.inputs.to(device, loaded.input.dtype),
-            labels=None if read.labels is None else read.labels.to(device),
-        )
+        examples[role] = as_read(read, loaded, job.model.facts, device)
     return Subject(
         model=loaded.model,
         facts=job.model.facts,
@@ -67,26 +63,50 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
     )
 
 
-def disagreements(role: str, staged: StagedDataset, model: ModelFacts) -> list[Fault]:
-    """Where a dataset's facts differ from those of the model: shape, raw unit, bounds, class names."""
-    pairs: Mapping[str, tuple[object, object, bool]] = {
-        "shape": (staged.facts.input.shape, model.input.shape, staged.facts.input.shape == model.input.shape),
-        "layout": (staged.facts.input.layout, model.input.layout, staged.facts.input.layout == model.input.layout),
-        "unit": (staged.facts.input.unit, model.input.unit, staged.facts.input.unit == model.input.unit),
-        "bounds": (
-            _words(staged.facts.input.bounds),
-            _words(model.input.bounds),
-            _within(staged.facts.input, model.input),
-        ),
-    }
-    faults = [
-        Fault(
-            pointer=f"/inputs/{role}/facts/input/{name}",
-            detail=f"dataset {staged.name!r} declares the input's {name} as {found}, the model as {expected}"[:4000],
+def as_read(read: Examples, loaded: Loaded, facts: ModelFacts, device: torch.device) -> Examples:
+    """The examples on the device, each input in the dtype that the network reads; texts as their tokens."""
+    inputs = (read.inputs, *read.further)
+    if facts.input.kind == "text":
+        if loaded.tokenizer is None or read.texts is None:
+            raise AnalysisError(
+                "inputs-disagree",
+                f"the model reads texts, and dataset {read.name!r} holds none",
+                remedy="Register a dataset with a text column.",
+            )
+        inputs = loaded.tokenizer.encode(read.texts, facts.input.shape[0])
+    if len(inputs) != len(loaded.inputs):
+        raise AnalysisError(
+            "inputs-disagree",
+            f"the model takes {len(loaded.inputs)} inputs, dataset {read.name!r} holds {len(inputs)}",
+            remedy="Register the dataset with an array for each input of the model, in facts.further_inputs.",
         )
-        for name, (found, expected, same) in pairs.items()
-        if not same
-    ]
+    first, *further = (each.to(device, like.dtype) for each, like in zip(inputs, loaded.inputs, strict=True))
+    return Examples(
+        name=read.name,
+        digest=read.digest,
+        inputs=first,
+        labels=None if read.labels is None else read.labels.to(device),
+        further=tuple(further),
+        texts=read.texts,
+        content=read.content,
+    )
+
+
+def disagreements(role: str, staged: StagedDataset, model: ModelFacts) -> list[Fault]:
+    """Where a dataset's facts differ from those of the model: inputs, their shapes, raw units, bounds; class names."""
+    facts = staged.facts
+    faults = _differences(role, staged.name, "input", facts.input, model.input)
+    names, expected = ([each.name for each in given.further_inputs] for given in (facts, model))
+    if names != expected:
+        faults.append(
+            Fault(
+                pointer=f"/inputs/{role}/facts/further_inputs",
+                detail=f"dataset {staged.name!r} holds the further inputs {names}, the model reads {expected}"[:4000],
+            )
+        )
+    else:
+        for at, (found, wanted) in enumerate(zip(facts.further_inputs, model.further_inputs, strict=True)):
+            faults += _differences(role, staged.name, f"further_inputs/{at}/input", found.input, wanted.input)
     if staged.facts.classes and model.output.classes and staged.facts.classes != model.output.classes:
         faults.append(
             Fault(
@@ -95,6 +115,26 @@ def disagreements(role: str, staged: StagedDataset, model: ModelFacts) -> list[F
             )
         )
     return faults
+
+
+def _differences(role: str, name: str, pointer: str, found: InputFacts, model: InputFacts) -> list[Fault]:
+    """Where the facts of one input differ; what an example is called matters only for what is not a number."""
+    ids = ("tokens", "text")
+    pairs: Mapping[str, tuple[object, object, bool]] = {
+        "kind": (found.kind, model.kind, found.kind == model.kind or not {found.kind, model.kind} & set(ids)),
+        "shape": (found.shape, model.shape, found.shape == model.shape),
+        "layout": (found.layout, model.layout, found.layout == model.layout),
+        "unit": (found.unit, model.unit, found.unit == model.unit),
+        "bounds": (_words(found.bounds), _words(model.bounds), _within(found, model)),
+    }
+    return [
+        Fault(
+            pointer=f"/inputs/{role}/facts/{pointer}/{fact}",
+            detail=f"dataset {name!r} declares the input's {fact} as {its}, the model as {expected}"[:4000],
+        )
+        for fact, (its, expected, same) in pairs.items()
+        if not same
+    ]
 
 
 def _words(bounds: Bounds) -> str:

@@ -56,9 +56,31 @@ class Subject:
     type_based: str | None = None
     tokenizer: Tokenizer | None = None
 
-    def prepared(self, raw: Tensor) -> Tensor:
-        """What the network reads: (raw - mean) / std per channel or feature; same shape, same dtype as `raw`."""
-        preprocessing = self.facts.input.preprocessing
-        mean = along_channels(preprocessing.mean, self.facts.input, raw)
-        std = along_channels(preprocessing.std, self.facts.input, raw)
+    @property
+    def declared(self) -> tuple[InputFacts, ...]:
+        """The facts of each input, in the order of the forward; those of a text stand for all its tokens' inputs."""
+        return (self.facts.input, *(further.input for further in self.facts.further_inputs))
+
+    def prepared(self, raw: Tensor, position: int = 0) -> Tensor:
+        """What the network reads as its input number `position`: (raw - mean) / std per channel or feature.
+
+        Same shape, same dtype as `raw`; ids are read as they are.
+        """
+        if not raw.is_floating_point():
+            return raw
+        facts = self.declared[position]
+        mean, std = (along_channels(v, facts, raw) for v in (facts.preprocessing.mean, facts.preprocessing.std))
         return (raw - mean) / std
+
+    def arguments(
+        self, examples: Examples, start: int = 0, stop: int | None = None, dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, ...]:
+        """What the network is called with for examples start:stop, floating-point inputs in `dtype` where one is given.
+
+        One tensor per input, examples along axis 0.
+        """
+        raw = (tensor[start:stop] for tensor in (examples.inputs, *examples.further))
+        return tuple(
+            self.prepared(tensor.to(dtype or tensor.dtype) if tensor.is_floating_point() else tensor, position)
+            for position, tensor in enumerate(raw)
+        )

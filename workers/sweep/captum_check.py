@@ -112,7 +112,7 @@ def _captum(
     key: str,
 ) -> Tensor:
     """The same rule by captum, for one example."""
-    forward = _scores(model, probe, target)
+    forward = _scores(model, probe, target, inputs)
     method = LayerConductance(forward, dict(model.named_modules())[probe.tap(key).module])
     with differentiable_recurrence(model):
         if plan.rule == "captum":
@@ -122,17 +122,29 @@ def _captum(
         return (there - back) / 2
 
 
+def _floating(tensors: tuple[Tensor, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Those of `tensors` that stand where `like` is floating point."""
+    return tuple(tensor for tensor, each in zip(tensors, like, strict=True) if each.is_floating_point())
+
+
 def _along(
     method: LayerConductance, plan: Plan, points: str, start: tuple[Tensor, ...], end: tuple[Tensor, ...]
 ) -> Tensor:
+    fixed = tuple(tensor for tensor in end if not tensor.is_floating_point())
     made: Tensor | tuple[Tensor, ...] = method.attribute(
-        end, start, n_steps=plan.steps, method=points, internal_batch_size=max(2, plan.points * plan.examples)
-    )
+        _floating(end, end), _floating(start, end), n_steps=plan.steps, method=points,
+        internal_batch_size=max(2, plan.points * plan.examples), additional_forward_args=fixed or None,
+    )  # fmt: skip
     return (made[0] if isinstance(made, tuple) else made).detach()
 
 
-def _scores(model: nn.Module, probe: Probe, target: Target) -> Callable[..., Tensor]:
+def _scores(model: nn.Module, probe: Probe, target: Target, like: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+    """captum gives the floating-point inputs first and then the others; the model takes them as `like` lie."""
+    count = len(_floating(like, like))
+
     def scores(*rows: Tensor) -> Tensor:
+        moving, fixed = iter(rows[:count]), iter(rows[count:])
+        rows = tuple(next(moving) if each.is_floating_point() else next(fixed) for each in like)
         given = tuple(row.clone() for row in rows) if probe.clones_input else rows
         return target.select(model(*given), len(rows[0]))
 

@@ -76,7 +76,7 @@ class Looks:
 def two_examples(inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Two different rows per argument: the first example, and its baseline unless that is the same point."""
     if all(torch.equal(x[:1], b[:1]) for x, b in zip(inputs, baselines, strict=True)):
-        return tuple(torch.cat([x[:1], x[:1] + 1]) for x in inputs)
+        return tuple(torch.cat([x[:1], x[:1] + 1 if x.is_floating_point() else x[:1]]) for x in inputs)
     return tuple(torch.cat([x[:1], b[:1]]) for x, b in zip(inputs, baselines, strict=True))
 
 

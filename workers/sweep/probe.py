@@ -23,13 +23,12 @@ from workers.sweep.paths import Paths, paths
 from workers.sweep.refusals import (
     ChangingGraph,
     CoupledExamples,
-    IntegerInputs,
     NotRepeatable,
     SweepRefused,
     TrainingMode,
 )
 from workers.sweep.target import Target
-from workers.sweep.watch import Watch, differentiable_recurrence, frozen
+from workers.sweep.watch import Watch, differentiable_recurrence, frozen, leaf_copy
 
 Status = Literal["on_path", "off_path", "constant", "refused"]
 _TRAINING_KINDS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.AlphaDropout)
@@ -107,11 +106,12 @@ def probe(
     """Looks at `model` with the first example and its baseline.
 
     inputs, baselines: one tensor per argument of the model, examples along axis 0; a baseline may have one row for all.
+    Integer inputs are indices, to which no gradient leads: what is attributed begins where the first floating-point
+    tensors come out of a module (an embedding), and cuts are told from there.
     target: of all examples; what any of them depends on is on the path, and a cut is one for every target.
     rows: the batch size a static export accepts, if the caller knows it. Raises SweepRefused, each with its remedy.
     """
     _refuse_training(model)
-    _refuse_integers(inputs)
     pair = two_examples(inputs, baselines)
     with frozen(model), differentiable_recurrence(model):
         looks = Looks.take(model, pair, rows)
@@ -125,12 +125,6 @@ def _refuse_training(model: nn.Module) -> None:
         uses_batch = isinstance(module, _TRAINING_KINDS) or (isinstance(module, nn.RNNBase) and module.dropout > 0)
         if module.training and uses_batch:
             raise TrainingMode(name, type(module).__name__)
-
-
-def _refuse_integers(inputs: tuple[Tensor, ...]) -> None:
-    for position, tensor in enumerate(inputs):
-        if not tensor.is_floating_point():
-            raise IntegerInputs(position, str(tensor.dtype).removeprefix("torch."))
 
 
 def _refuse_coupling(looks: Looks, target: Target) -> None:
@@ -223,7 +217,8 @@ class _Walk:
 
 
 def _walk(model: nn.Module, looks: Looks, look: Look, target: Target, taps: Mapping[Place, Tap]) -> _Walk:
-    leaves = tuple(tensor.clone().requires_grad_() for tensor in look.inputs)
+    given = tuple(leaf_copy(tensor) for tensor in look.inputs)
+    leaves = tuple(tensor for tensor in given if tensor.requires_grad)
     held: dict[Place, tuple[Tensor, int]] = {}
     saved = Saved({t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())})
 
@@ -242,15 +237,16 @@ def _walk(model: nn.Module, looks: Looks, look: Look, target: Target, taps: Mapp
     started = perf_counter()
     on_saved = torch.autograd.graph.saved_tensors_hooks(saved.note, lambda tensor: tensor)
     with torch.enable_grad(), on_saved, Watch(model, see) as watch:
-        output = watch.run(tuple(t.clone() for t in leaves) if look.moved_input else leaves)
+        output = watch.run(tuple(t.clone() for t in given) if look.moved_input else given)
         chosen = target.read(output)
         target.check(chosen.shape, 1 if target.index is None else len(target.index))
         score = target.every(output)
     forward = perf_counter() - started
     found = paths(score, leaves, {taps[place].key: tensor for place, (tensor, _) in held.items()})
     started = perf_counter()
-    if score.grad_fn is not None:
-        torch.autograd.grad(score, leaves, allow_unused=True)
+    sources = (*leaves, *(tensor for tensor, _ in held.values() if tensor.is_leaf))
+    if score.grad_fn is not None and sources:
+        torch.autograd.grad(score, sources, allow_unused=True)
     seconds = forward + perf_counter() - started
     return _Walk(chosen.detach(), held, found, Pass(look.rows, saved.peak(found.kinds), seconds))
 

@@ -37,9 +37,9 @@ class CoupledExamples(SweepRefused):
 class IntegerInputs(SweepRefused):
     """The model reads indices, between which there is no straight path."""
 
-    def __init__(self, position: int, dtype: str) -> None:
+    def __init__(self, dtype: str) -> None:
         super().__init__(
-            f"input {position} is of type {dtype}: a path between two indices has no meaning; "
+            f"the model's input is of type {dtype}: between two indices there is no path along which to attribute; "
             "export the part of the model after its embedding, with the embedded tokens as the input"
         )
 

@@ -21,7 +21,7 @@ from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.reducers import Block, Reducer
-from workers.sweep.refusals import ChangingGraph
+from workers.sweep.refusals import ChangingGraph, IntegerInputs
 from workers.sweep.rules import PathSum, nodes
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
@@ -45,8 +45,11 @@ def sweep(
     """Sweeps the examples through `model`; every reducer takes every block of attributions. Returns the target's ends.
 
     inputs: one tensor per argument, examples along axis 0; baselines: the same shapes, or one row for all examples.
-    Raises NotFinite, BadTarget, ChangingGraph. Hooks and gradient flags are put back also then.
+    All floating-point inputs go from baseline to input together; integers (ids, masks) stay as they are in `inputs`.
+    Raises IntegerInputs, NotFinite, BadTarget, ChangingGraph. Hooks and gradient flags are put back also then.
     """
+    if not any(tensor.is_floating_point() for tensor in inputs):
+        raise IntegerInputs(str(inputs[0].dtype).removeprefix("torch."))
     keep_freed_pages()
     examples = len(inputs[0])
     target.check((0, *probe.output_shape), examples)
@@ -87,8 +90,10 @@ class _Examples:
 
     def __init__(self, start: int, baselines: tuple[Tensor, ...], inputs: tuple[Tensor, ...], target: Target) -> None:
         self.start, self.stop, self.baselines, self.target = start, start + len(inputs[0]), baselines, target
-        self.differences = tuple(x - b for x, b in zip(inputs, baselines, strict=True))
-        moves = torch.stack([d.flatten(1).ne(0).any(1) for d in self.differences]).any(0)
+        self.differences = tuple(
+            x - b if x.is_floating_point() else None for x, b in zip(inputs, baselines, strict=True)
+        )
+        moves = torch.stack([d.flatten(1).ne(0).any(1) for d in self.differences if d is not None]).any(0)
         self.still = (~moves).nonzero().flatten()
 
     @classmethod
@@ -103,7 +108,8 @@ class _Examples:
     ) -> _Examples:
         some = tuple(x[start:stop].to(device) for x in inputs)
         origin = tuple(
-            (b if len(b) == 1 else b[start:stop]).to(device).expand_as(x) for b, x in zip(baselines, some, strict=True)
+            (b if len(b) == 1 else b[start:stop]).to(device).expand_as(x) if x.is_floating_point() else x
+            for b, x in zip(baselines, some, strict=True)
         )
         return cls(start, origin, some, target.of(start, stop))
 
@@ -114,6 +120,9 @@ class _Examples:
         """The points x' + α (x - x'), all examples of the first α, then of the next: (alphas * examples, ...)."""
         made = []
         for base, change in zip(self.baselines, self.differences, strict=True):
+            if change is None:
+                made.append(base.repeat(len(alphas), *[1] * (base.ndim - 1)))
+                continue
             weights = torch.tensor(alphas, dtype=base.dtype, device=base.device).view(-1, *[1] * base.ndim)
             made.append((weights * change).add_(base).flatten(0, 1))
         return tuple(made)
@@ -174,7 +183,7 @@ class _Sweep:
 
     def _step(self, watch: Watch, block: _Examples, alphas: Sequence[float]) -> None:
         points = _padded(block.at(alphas), self._probe.rows or self._probe.least_rows)
-        leaves = tuple(tensor.requires_grad_() for tensor in points)
+        leaves = tuple(tensor.requires_grad_(tensor.is_floating_point()) for tensor in points)
         count = len(alphas) * len(block)
         self._rows = (len(points[0]), count)
         self._points = len(alphas)

@@ -80,6 +80,11 @@ class Watch:
         return on_forward
 
 
+def leaf_copy(tensor: Tensor) -> Tensor:
+    """A copy that asks for a gradient where there can be one."""
+    return tensor.clone().requires_grad_(tensor.is_floating_point())
+
+
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Inside, no parameter asks for a gradient: less is saved for the backward pass, and no `.grad` is touched."""

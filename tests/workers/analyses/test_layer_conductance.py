@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 
@@ -364,3 +365,35 @@ def test_history_has_a_point_per_layer_and_metric():
     assert metrics.count("captum_difference") == 1
     assert metrics.count("clean_accuracy") == 1
     assert {point.metric for point in points} <= set(KIND.metrics)
+
+
+def test_every_floating_input_moves_from_its_own_baseline_in_its_own_units():
+    of = subjects.pairs()
+    found = answer(KIND, of, precision="float64", baseline="mean", target="label", verify=3).outcome
+    left, right = of.examples["evaluation"].inputs.double(), of.examples["evaluation"].further[0].double()
+    network = copy.deepcopy(of.model).double()
+    with torch.no_grad():
+        ends = [network(a, (b - 10) / 2) for a, b in ((left, right), (left.mean(0)[None], right.mean(0)[None]))]
+    change = (ends[0] - ends[1])[torch.arange(4), torch.arange(4) % 3]
+    assert found.output_change.value == pytest.approx(float(change.mean()))
+    assert found.held == ()
+    compared = [check for check in found.verified if check.difference is not None]
+    assert compared
+    assert max(check.difference for check in compared) < 1e-5
+    assert all(run.passed for run in answer(KIND, of, steps=10).controls)
+
+
+def test_a_mask_is_held_and_the_answer_says_so():
+    found = answer(KIND, subjects.masked(), steps=5)
+    assert found.outcome.held == ("mask",)
+    assert all(run.passed for run in found.controls)
+    assert "Held as they are, not moved: mask" in str(KIND.section(found.outcome).blocks[0])
+
+
+def test_ids_as_the_first_input_are_not_applicable_and_the_reason_says_what_to_export():
+    network = networks.ready(networks.Reader()).float()
+    ids = torch.randint(0, 10, (4, 6), generator=torch.Generator().manual_seed(0))
+    of = subjects.subject(network, ids, further=(torch.ones_like(ids),), facts=subjects.masked().facts)
+    (reason,) = KIND.applies(of, KIND.parameters())
+    assert "no path from a baseline to the input" in reason
+    assert "after its embedding" in reason

@@ -35,8 +35,8 @@ class Swept:
 
 def run(
     network: nn.Module,
-    x: Tensor,
-    baseline: Tensor,
+    x: Tensor | tuple[Tensor, ...],
+    baseline: Tensor | tuple[Tensor, ...],
     target: Target,
     steps: int = 20,
     rule: Rule = "captum",
@@ -44,11 +44,14 @@ def run(
     on_chunk: Callable[[float], None] | None = None,
 ) -> Swept:
     """Probe, plan and sweep everything."""
-    seen = probe(network, (x,), (baseline,), target)
-    dtype = str(x.dtype).removeprefix("torch.")
-    made = plan(seen, examples=len(x), steps=steps, rule=rule, memory_bytes=memory_bytes, threads=1, dtype=dtype)
+    inputs, baselines = (given if isinstance(given, tuple) else (given,) for given in (x, baseline))
+    seen = probe(network, inputs, baselines, target)
+    dtype = str(inputs[0].dtype).removeprefix("torch.")
+    made = plan(
+        seen, examples=len(inputs[0]), steps=steps, rule=rule, memory_bytes=memory_bytes, threads=1, dtype=dtype
+    )
     keep, totals, moments = Keep(), Totals(), Moments()
-    ends = sweep(network, seen, made, (x,), (baseline,), target, [keep, totals, moments], on_chunk)
+    ends = sweep(network, seen, made, inputs, baselines, target, [keep, totals, moments], on_chunk)
     return Swept(seen, made, ends, keep, totals, moments)
 
 

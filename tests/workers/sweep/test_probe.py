@@ -13,7 +13,6 @@ from workers.sweep.probe import probe
 from workers.sweep.refusals import (
     BadTarget,
     CoupledExamples,
-    IntegerInputs,
     NotRepeatable,
     TrainingMode,
     UnusableBatch,
@@ -45,12 +44,6 @@ def test_it_refuses_a_network_that_is_random_under_any_name():
 def test_it_refuses_examples_that_influence_each_other():
     with pytest.raises(CoupledExamples, match="other examples"):
         look(networks.ready(networks.Counter()), networks.points(2, 6))
-
-
-def test_it_refuses_integer_inputs_and_says_what_to_export():
-    network = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 2)).eval()
-    with pytest.raises(IntegerInputs, match="after its embedding"):
-        look(network, torch.ones(2, 3, dtype=torch.int64))
 
 
 def test_it_refuses_a_network_that_takes_no_batch_size_it_can_find():

@@ -62,9 +62,10 @@ def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: 
     ready = prepared(subject, parameters.asked)
     chunks = ready.plan(parameters.rule, parameters.steps, memory_bytes, 1, parameters.layers)
     once = quoted(ready, chunks)
-    n = len(ready.x)
+    n = len(ready)
     weights = sum(t.numel() * t.element_size() for t in (*ready.model.parameters(), *ready.model.buffers()))
-    data = sum(each.inputs.numel() * each.inputs.element_size() for each in subject.examples.values())
+    held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
+    data = sum(tensor.numel() * tensor.element_size() for tensor in held)
     more = (2 * min(n, _CONTROL_EXAMPLES) + 1 + parameters.verify * min(n, _VERIFIED)) / n
     return Quote(
         seconds=once.seconds * (1 + more), bytes=_FIRST_USE_BYTES + int(_AROUND * once.bytes + 2.5 * weights) + 2 * data
@@ -86,7 +87,7 @@ def parts(subject: Subject, parameters: ConductanceParameters, context: Context)
     compared = drawn(request.chunks.taps, parameters.verify, seed_for(context.digest, 0))
     whole = tuple(key for key in request.chunks.taps if key == seen or key in compared)
     request = replace(request, whole=whole, first=_KEPT)
-    plan: dict[str, JsonValue] = {"examples": len(ready.x), "overlay": seen, "compared": list(compared)}
+    plan: dict[str, JsonValue] = {"examples": len(ready), "overlay": seen, "compared": list(compared)}
     return (Part(index=0, requests=(request,), plan=plan),)
 
 
@@ -108,7 +109,7 @@ def compute(subject: Subject, part: Part, parameters: ConductanceParameters, con
     verified: list[JsonValue] = []
     for done, (key, values) in enumerate(ours.items()):
         context.progress(done / len(ours), f"captum: {key}")
-        (check,) = verify(few.model, few.probe, request.chunks, (few.x,), (few.origin,), few.target, {key: values})
+        (check,) = verify(few.model, few.probe, request.chunks, few.x, few.origin, few.target, {key: values})
         verified.append({"layer": check.layer, "difference": check.difference, "reason": check.reason})
     return Partial(values={"overlay": overlay, "verified": verified}, arrays=arrays)
 
@@ -127,11 +128,15 @@ def merge(
     data = subject.examples[ROLE]
     outcome = ConductanceOutcome(
         target=parameters.target, unit=_unit(subject, parameters), baseline=parameters.baseline, rule=parameters.rule,
-        steps=parameters.steps, tolerance=parameters.tolerance, precision=parameters.precision, examples=len(ready.x),
+        steps=parameters.steps, tolerance=parameters.tolerance, precision=parameters.precision, examples=len(ready),
         available=len(data.inputs),
         output_change=_average(arrays["output"] - arrays["baseline_output"]), accuracy=_accuracy(subject, ready),
         layers=layers, verified=verified,
         overlay_layer=next((str(p.values["overlay"]) for p in partials if p.values["overlay"]), None),
+        held=tuple(
+            further.name for further, given in zip(subject.facts.further_inputs, ready.x[1:], strict=True)
+            if not given.is_floating_point()
+        ),
         not_applicable=(
             *(NotApplicable(subject=tap.key, because=_because(tap)) for tap in chosen if tap.status != "on_path"),
             *(NotApplicable(subject=name, because="it does not run as a module in a forward pass")
@@ -140,7 +145,7 @@ def merge(
     )  # fmt: skip
     outcome = outcome.model_copy(update={"findings": findings(outcome)})
     pictures = {"overlay.png": _overlay(subject, arrays["overlay"])} if "overlay" in arrays else {}
-    return Computed(outcome=outcome, arrays=_kept(arrays, len(ready.x)), pictures=pictures)
+    return Computed(outcome=outcome, arrays=_kept(arrays, len(ready)), pictures=pictures)
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

@@ -34,24 +34,24 @@ class _WithSideBranch(nn.Module):
         self.model = model
         self.add_module(_SIDE, nn.Tanh())
 
-    def forward(self, x: Tensor) -> object:
-        self.get_submodule(_SIDE)(x)
-        return self.model(x)
+    def forward(self, *inputs: Tensor) -> object:
+        self.get_submodule(_SIDE)(next(each for each in inputs if each.is_floating_point()))
+        return self.model(*inputs)
 
 
 def _off_path(subject: Subject, parameters: ConductanceParameters, context: Context) -> ControlRun:
     """A side branch is swept like any layer, whatever the probe says of it."""
     few = prepared(subject, parameters.asked).examples(_FEW)
     model = _WithSideBranch(few.model).eval()
-    seen = probe(model, (few.x,), (few.origin,), few.target, rows=subject.manifest.batch)
+    seen = probe(model, few.x, few.origin, few.target, rows=subject.manifest.batch)
     chunks = plan(
-        seen, examples=len(few.x), steps=_STEPS, rule=parameters.rule,
+        seen, examples=len(few), steps=_STEPS, rule=parameters.rule,
         memory_bytes=context.memory_bytes, threads=context.threads,
-        device=str(few.x.device), dtype=parameters.precision,
+        device=str(few.device), dtype=parameters.precision,
     )  # fmt: skip
     forced = Plan(**{**chunks.as_json(), "taps": (_SIDE, *chunks.taps)})  # type: ignore[arg-type]  # its own members
     totals = Totals()
-    sweep(model, seen, forced, (few.x,), (few.origin,), few.target, [totals])
+    sweep(model, seen, forced, few.x, few.origin, few.target, [totals])
     status, largest = seen.tap(_SIDE).status, float(totals.absolute(_SIDE).max())
     return ControlRun(
         name="a layer off the path",
@@ -69,7 +69,7 @@ def _zero_step(subject: Subject, parameters: ConductanceParameters, context: Con
         parameters.rule, min(parameters.steps, 10), context.memory_bytes, context.threads, parameters.layers
     )
     totals = Totals()
-    ends = sweep(few.model, few.probe, chunks, (few.x,), (few.x,), few.target, [totals])
+    ends = sweep(few.model, few.probe, chunks, few.x, few.x, few.target, [totals])
     largest = max(float(totals.absolute(key).max()) for key in chunks.taps)
     change = float(ends.difference.abs().max())
     scale = max(1.0, float(ends.output.abs().max()))
@@ -92,10 +92,10 @@ def _doubled_steps(subject: Subject, parameters: ConductanceParameters, context:
     chunks = replace(request.chunks, steps=2 * parameters.steps)
     finer = swept(some, chunks, context, stage=f"control: {2 * parameters.steps} steps")
     cuts = [key for key in chunks.taps if some.probe.tap(key).cut]
-    once, twice = (_mean_error(made, cuts, len(some.x)) for made in (asked, finer))
+    once, twice = (_mean_error(made, cuts, len(some)) for made in (asked, finer))
     passed, observed = None, "no layer through which every path passes, or an output that does not change"
     if once is not None and twice is not None:
-        observed = f"{once:.3g} at {parameters.steps} steps, {twice:.3g} at {2 * parameters.steps}, n = {len(some.x)}"
+        observed = f"{once:.3g} at {parameters.steps} steps, {twice:.3g} at {2 * parameters.steps}, n = {len(some)}"
         passed = twice <= max(_SLACK * once, parameters.tolerance)
     return ControlRun(
         name="doubled steps",

@@ -118,6 +118,9 @@ class ConductanceOutcome(Outcome):
     layers: Annotated[tuple[Conducted, ...], Field(strict=False)]
     verified: Annotated[tuple[Verified, ...], Field(strict=False)]
     overlay_layer: LayerName | None
+    held: Names = Field(
+        (), description="Inputs that keep their value while the others go from baseline to input: ids and masks."
+    )
 
     @property
     def own(self) -> tuple[Conducted, ...]:

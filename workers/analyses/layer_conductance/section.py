@@ -71,6 +71,7 @@ def _blocks(outcome: ConductanceOutcome) -> tuple[Block, ...]:
             text=f"Target: {_target(outcome)} ({outcome.unit}). Baseline: {outcome.baseline}, in raw units."
             f" {outcome.steps} steps, rule {outcome.rule}, {outcome.precision}, the first"
             f" {outcome.examples} of {outcome.available} examples."
+            + (f" Held as they are, not moved: {', '.join(outcome.held)}." if outcome.held else "")
         )
     ]
     blocks += _measures(outcome)
