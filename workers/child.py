@@ -36,7 +36,7 @@ def inspect(scratch: Path, job: InspectModel | InspectDataset, line: Line) -> No
         with deterministic(torch.get_num_threads()):
             if isinstance(job, InspectModel):
                 name = "canonical.pt2"
-                model = inspect_model(source, folder / name, job.facts, trusted=job.trusted)
+                model = inspect_model(source, folder / name, job.facts)
                 result = Inspected(manifest=model, canonical=name)
             else:
                 name = "canonical.safetensors"
