@@ -43,10 +43,11 @@ def stage_inspection(session: Session, claim: Claim) -> Staged:
     """An inspection of the model or dataset that the work is about."""
     model = session.get(Model, claim.subject_id)
     if model is not None:
-        trusted = _trusted(session, model.created_by)
-        facts = ModelFacts.model_validate(model.facts)
-        job = InspectModel(member=str(claim.work_id), facts=facts, trusted=trusted)
-        return Staged(job=job, files={"source": model.source_digest}, trusted=trusted)
+        return Staged(
+            job=InspectModel(member=str(claim.work_id), facts=ModelFacts.model_validate(model.facts)),
+            files={"source": model.source_digest},
+            trusted=_trusted(session, model.created_by),
+        )
     dataset = session.get(Dataset, claim.subject_id)
     if dataset is None:
         raise InputGone(f"no model or dataset {claim.subject_id}")

@@ -27,7 +27,6 @@ class InspectModel(Value):
     type: Literal["inspect_model"] = "inspect_model"
     member: MemberId
     facts: ModelFacts
-    trusted: bool = Field(description="Whether an operator marked its submitter trusted on the command line.")
 
 
 class InspectDataset(Value):

@@ -140,7 +140,7 @@ def children_of(pid: int | None) -> list[str]:
 def _job(case: Hostile) -> InspectModel | InspectDataset:
     if case.what == "model":
         assert isinstance(case.facts, ModelFacts)
-        return InspectModel(member=MEMBER, facts=case.facts, trusted=True)
+        return InspectModel(member=MEMBER, facts=case.facts)
     assert isinstance(case.facts, DatasetFacts)
     return InspectDataset(member=MEMBER, facts=case.facts)
 

@@ -80,7 +80,7 @@ def scratch(tmp_path) -> Path:
 
 def model_job(scratch: Path, kind: type[torch.nn.Module], shape: tuple[int, ...], **changes: Any) -> InspectModel:
     raw_export(made(kind).eval(), shape, scratch / "inputs" / "source")
-    return InspectModel(**{"member": "a1", "facts": model_facts(shape), "trusted": True, **changes})
+    return InspectModel(**{"member": "a1", "facts": model_facts(shape), **changes})
 
 
 # --- inspections
@@ -114,7 +114,7 @@ def test_a_layer_called_twice_is_listed_once_with_two_calls(scratch):
 
 def test_a_static_export_is_inspected_with_its_own_batch_size(scratch):
     raw_export(made(Cnn).eval(), (1, 8, 8), scratch / "inputs" / "source", dynamic=False, batch=3)
-    found = inspected(scratch, InspectModel(member="a1", facts=model_facts((1, 8, 8)), trusted=True))
+    found = inspected(scratch, InspectModel(member="a1", facts=model_facts((1, 8, 8))))
     assert found.manifest.batch == 3
     assert "exported with a fixed batch of 3: every pass is padded to 3 rows" in found.manifest.notes
     assert {layer.output_shape[0] for layer in found.manifest.layers} == {"N"}
@@ -178,13 +178,6 @@ def test_what_was_declared_and_what_was_found_are_both_named(shape, classes, cod
     assert not list((scratch / "results").rglob("canonical*"))
 
 
-def test_a_model_of_a_principal_nobody_marked_trusted_is_refused(scratch):
-    found = inspected(scratch, model_job(scratch, Mlp, (4,), trusted=False))
-    assert isinstance(found, Refused)
-    assert found.reason.code == "untrusted-principal"
-    assert not list((scratch / "results").rglob("canonical*"))
-
-
 def test_a_network_that_is_random_in_evaluation_mode_is_refused(scratch):
     class Random(torch.nn.Module):
         def __init__(self):
@@ -228,7 +221,7 @@ def test_a_network_whose_output_is_nan_within_the_bounds_is_refused(scratch):
 
 def test_bytes_that_are_no_model_are_refused_and_named(scratch):
     (scratch / "inputs" / "source").write_bytes(b"<h1>not a model</h1>")
-    found = inspected(scratch, InspectModel(member="a1", facts=model_facts((4,)), trusted=True))
+    found = inspected(scratch, InspectModel(member="a1", facts=model_facts((4,))))
     assert isinstance(found, Refused)
     assert found.reason.code == "not-a-pt2"
 
@@ -500,7 +493,7 @@ def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job):
     for kind in (Cnn, Lstm, Transformer):
         jobs[kind.__name__] = (model_job(folders[kind.__name__], kind, SHAPES[kind]), "inspected")
     (folders["refused"] / "inputs/source").write_bytes(b"PK\x03\x04 not really")
-    jobs["refused"] = (InspectModel(member="a1", facts=model_facts((4,)), trusted=True), "refused")
+    jobs["refused"] = (InspectModel(member="a1", facts=model_facts((4,))), "refused")
     np.savez_compressed(tmp_path / "d.npz", inputs=np.zeros((5, 4)), labels=np.zeros(5, dtype=int))
     (tmp_path / "d.npz").rename(folders["dataset"] / "inputs/source")
     jobs["dataset"] = (InspectDataset(member="b2", facts=dataset_facts((4,))), "inspected")

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, OperationalError
 
+from service.auth import set_trust
 from service.clock import FixedClock
 from service.contracts.job import JOB, Analyse, ArtifactFile, Inspected, Member, Succeeded
 from service.contracts.outcome import Measurement
@@ -148,6 +149,21 @@ def test_a_result_that_cannot_be_stored_fails_its_member_alone(
     assert (first.state, third.state) == ("succeeded", "succeeded")
     assert (second.state, second.attempt, second.reason and second.reason["code"]) == ("queued", 1, "not-stored")
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("trusted", "state", "code"), [(False, "failed", "sandbox-too-weak"), (True, "succeeded", None)]
+)
+def test_a_strangers_work_does_not_start_below_level_full(
+    trusted: bool, state: str, code: str | None, world: World, ready: tuple[UUID, UUID], tmp_path: Path
+) -> None:
+    set_trust(world.database, world.principal, trusted=trusted, now=world.clock.now())
+    world.audit(*ready)
+    made = desk(world, tmp_path, all_succeed)
+    made.zygote.level = Level.PARTIAL
+    made.run(str(works(world)[0].id))
+    (work,) = works(world)
+    assert (work.state, work.reason and work.reason["code"]) == (state, code)
 
 
 def test_a_number_no_column_can_hold_is_refused_for_good(

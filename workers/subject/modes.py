@@ -29,7 +29,6 @@ _DECOMPOSED = {
     "native_batch_norm.default": "training",
     "_native_batch_norm_legit.default": "training",
     "_native_batch_norm_legit_functional.default": "training",
-    "_native_batch_norm_legit.no_stats": None,
     "_batch_norm_with_update.default": None,
     "_batch_norm_with_update_functional.default": None,
 }

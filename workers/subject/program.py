@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from torch._export.serde import schema
 
 from workers.subject.modes import graphs, switched_off
+from workers.subject.operators import require_allowed
 from workers.subject.refusal import Refusal, quoted
 from workers.subject.symbols import sound_expression, sound_treespec
 
@@ -27,17 +28,7 @@ _NAME = re.compile(r"[A-Za-z_]\w{0,254}", re.ASCII)
 _FQN = re.compile(r"[\w.@\-]{0,512}", re.ASCII)
 _LITERAL = re.compile(r"[\w ,.\->:+]{0,256}", re.ASCII)
 _VERSION = re.compile(r"[\w.+<=\-]{1,64}", re.ASCII)
-_ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z_]\w{0,100})\.\w{1,100}", re.ASCII)
-_DENIED = re.compile(
-    r"from_file|save|set_.*|set|_?resize.*|data|set_data|record_stream|_?backward|_print|_sparse.*|sparse_.*|_nested.*"
-    r"|_cuda.*|_cudnn.*|cudnn_.*|miopen_.*|_pin_memory|pin_memory|_assert_async.*|_resize_output.*|_async_error"
-)
-_OTHER = re.compile(
-    r"_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|ge|gt|le|lt|and_|or_|not_|getitem)"
-    r"|math\.(ceil|floor|trunc)|torch\.sym_(int|float|max|min|not|ite|sum)"
-    r"|torch\.ops\.higher_order\.(cond|wrap_with_set_grad_enabled)"
-    r"|torch\.ops\.aten\._assert_async\.msg"
-)
+_ASSERTION = "an assertion of the exported program does not hold"
 _FIELDS = frozenset(
     member.name
     for kind in vars(schema).values()
@@ -53,6 +44,14 @@ _MAPS = {
     "opset_version": _NAME,
     "as_string_to_argument": _NAME,
     "config": _FQN,
+}
+# ScalarType codes of torch._export.serde.schema but complex halves and 8-bit floats; Layout: strided alone
+_CODES = {
+    "as_scalar_type": frozenset((*range(1, 9), 10, 11, 12, 13, 28, 34, 35)),
+    "dtype": frozenset((*range(1, 9), 10, 11, 12, 13, 28, 34, 35)),
+    "as_layout": frozenset((7,)),
+    "layout": frozenset((7,)),
+    "as_memory_format": frozenset(range(1, 5)),
 }
 _FORBIDDEN = {
     "as_custom_obj": "a custom object",
@@ -142,10 +141,17 @@ def _devices(program: Any) -> Iterator[dict[str, Any]]:
 
 
 def _stripped(node: Any) -> None:
-    """Of a node's metadata only the stack of modules is needed; the rest holds source lines and paths."""
+    """Of a node's metadata only the stack of modules is needed; the rest holds source lines and paths.
+
+    So do the messages of assertions, which are put in our words.
+    """
     metadata = _member(node, "metadata", dict)
     stack = metadata.get("nn_module_stack")
     node["metadata"] = {} if stack is None else {"nn_module_stack": _module_stack(stack)}
+    if str(node.get("target")).startswith("torch.ops.aten._assert_"):
+        for item in _member(node, "inputs", list):
+            if isinstance(item, dict) and isinstance(item.get("arg"), dict) and "as_string" in item["arg"]:
+                item["arg"]["as_string"] = _ASSERTION
 
 
 def _module_stack(stack: Any) -> str:
@@ -196,6 +202,8 @@ class _Walk:
             return [self.walk(item, key, depth + 1) for item in value]
         if isinstance(value, str):
             return self._string(value, key)
+        if key in _CODES and value is not None and (type(value) is not int or value not in _CODES[key]):
+            raise Refusal("tensor-type", f"{self._part}: {key} {quoted(value)} is no dtype or layout read here", _AGAIN)
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise Refusal("bad-program", f"{self._part} holds a number beyond 64 bits in {key}", _AGAIN)
         return value
@@ -258,12 +266,6 @@ class _Walk:
     def _index(_: Any) -> None:
         """Devices are kept as plain `cpu`, which has no index."""
 
-    def _operator(self, text: str, key: str) -> str:
-        aten = _ATEN.fullmatch(text)
-        if _OTHER.fullmatch(text) or (aten and not _DENIED.fullmatch(aten[1])):
-            return text
-        raise Refusal(
-            "operator-not-allowed",
-            f"{self._part} uses the operator {quoted(text)} ({key}); only PyTorch's own tensor operators run here",
-            "Rewrite that part of the model with plain PyTorch operators and export again.",
-        )
+    def _operator(self, text: str, _: str) -> str:
+        require_allowed(text, self._part)
+        return text

@@ -57,6 +57,7 @@ _FUNCTIONS = frozenset(
 )  # fmt: skip
 _CONSTANTS = frozenset({"true", "false", "oo", "int_oo", "True", "False"})
 _SYMBOL = re.compile(r"[a-z]{1,8}\d{0,9}", re.ASCII)
+_BARE = re.compile(r"[a-z]{1,4}\d{1,9}", re.ASCII)
 _WORD = re.compile(r"[\w .\-]{0,128}", re.ASCII)
 _ORDER = re.compile(r"builtins\.(tuple|list|dict)|collections\.OrderedDict")
 _MODEL_OUTPUT = re.compile(r"transformers\.[\w.]{1,200}Output\w{0,60}", re.ASCII)
@@ -80,7 +81,7 @@ def _allowed(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not _large_power(node)
     if isinstance(node, ast.Name):
-        return node.id in _FUNCTIONS or node.id in _CONSTANTS or bool(_SYMBOL.fullmatch(node.id))
+        return node.id in _FUNCTIONS or node.id in _CONSTANTS or bool(_BARE.fullmatch(node.id))
     if isinstance(node, ast.keyword):
         return node.arg in ("integer", "positive", "nonnegative", "negative", "real", "precision", "evaluate")
     if isinstance(node, ast.Constant):
@@ -97,12 +98,12 @@ def _allowed(node: ast.AST) -> bool:
 
 
 def _large_power(call: ast.Call) -> bool:
-    """Pow(a, b) is only sound for a small b: sympy would work out 9**9**9."""
+    """Pow(a, b) is only sound for a small b and without a Pow inside: sympy would work out 9**9**9."""
     if not isinstance(call.func, ast.Name) or call.func.id != "Pow":
         return False
     numbers = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant) and isinstance(node.value, int)]
-    nested = sum(isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Pow" for node in ast.walk(call))
-    return nested > 4 or any(number > 64 for number in map(abs, numbers))
+    powers = sum(isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Pow" for node in ast.walk(call))
+    return powers > 1 or any(abs(number) > 64 for number in numbers)
 
 
 def _refuse(text: str, key: str) -> NoReturn:

@@ -249,7 +249,6 @@ def test_another_format_is_named_and_three_lines_make_a_pt2(name, content, said,
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Refusal, match=said) as caught:
         told(tmp_path / name)
-    assert caught.value.code == "not-a-pt2"
     assert "torch.export.save(program" in str(caught.value.remedy)
 
 
@@ -560,11 +559,9 @@ def test_a_model_without_a_floating_output_is_refused(tmp_path):
 
 
 def test_what_torch_says_of_a_program_it_cannot_read_is_passed_on(members, tmp_path):
-    hostile = edited(
-        members, lambda p: first_node(p).update(target="torch.ops.aten.no_such_operator.default"), model_part(members)
-    )
+    hostile = edited(members, lambda p: p["graph_module"]["signature"].update(output_specs=[]), model_part(members))
     rewrite(packed(hostile, tmp_path / "n.pt2"), tmp_path / "c.pt2")
-    with pytest.raises(Refusal, match="no_such_operator") as caught:
+    with pytest.raises(Refusal, match=r"cannot be read by torch") as caught:
         load(tmp_path / "c.pt2")
     assert caught.value.code == "not-loadable"
 
