@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,7 +117,9 @@ def test_a_static_export_is_inspected_with_its_own_batch_size(scratch):
     raw_export(made(Cnn).eval(), (1, 8, 8), scratch / "inputs" / "source", dynamic=False, batch=3)
     found = inspected(scratch, InspectModel(member="a1", facts=model_facts((1, 8, 8))))
     assert found.manifest.batch == 3
-    assert "exported with a fixed batch of 3: every pass is padded to 3 rows" in found.manifest.notes
+    assert [(each.code, each.detail) for each in found.manifest.warnings] == [
+        ("static-batch", "exported with a fixed batch of 3: every pass is padded to 3 rows")
+    ]
     assert {layer.output_shape[0] for layer in found.manifest.layers} == {"N"}
     assert {layer.auditable for layer in found.manifest.layers} == {"auditable"}
 
@@ -178,52 +181,93 @@ def test_what_was_declared_and_what_was_found_are_both_named(shape, classes, cod
     assert not list((scratch / "results").rglob("canonical*"))
 
 
-def test_a_network_that_is_random_in_evaluation_mode_is_refused(scratch):
+def test_a_network_that_is_random_in_evaluation_mode_comes_in_for_its_values_alone(scratch):
     class Random(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.body = torch.nn.Linear(4, 3)
+            self.before, self.body = torch.nn.Linear(4, 4), torch.nn.Linear(4, 3)
 
         def forward(self, x):
+            x = self.before(x)
             return self.body(x + torch.rand_like(x))
 
     found = inspected(scratch, model_job(scratch, Random, (4,)))
-    assert isinstance(found, Refused)
-    assert "two forward passes of the same input differ" in found.reason.detail
+    assert isinstance(found, Inspected)
+    (warning,) = found.manifest.warnings
+    assert warning.code == "stochastic"
+    assert "two forward passes of the same input differ" in warning.detail
+    before, body = found.manifest.layers
+    assert before.auditable == body.auditable == "forward_only"
+    assert (before.verdicts["forward"].state, body.verdicts["forward"].state) == ("auditable", "not_applicable")
+    assert body.verdicts["forward"].reason == "two passes of the same example differ here"
+    for layer in (before, body):
+        for family in ("gradient", "cam", "rules"):
+            assert layer.verdicts[family].state == "not_applicable"
+            assert "two passes of the same input differ" in str(layer.verdicts[family].reason)
 
 
-def test_a_network_whose_examples_influence_each_other_is_refused(scratch):
+def test_a_network_whose_examples_influence_each_other_comes_in_for_its_values_alone(scratch):
     class Coupled(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.body = torch.nn.Linear(4, 3)
+            self.before, self.body = torch.nn.Linear(4, 4), torch.nn.Linear(4, 3)
 
         def forward(self, x):
+            x = self.before(x)
             return self.body(x - x.mean(0))
 
     found = inspected(scratch, model_job(scratch, Coupled, (4,)))
-    assert isinstance(found, Refused)
-    assert "other examples" in found.reason.detail
+    assert isinstance(found, Inspected)
+    (warning,) = found.manifest.warnings
+    assert warning.code == "batch-dependent"
+    assert "other examples" in warning.detail
+    before, body = found.manifest.layers
+    assert (before.verdicts["forward"].state, body.verdicts["forward"].state) == ("auditable", "not_applicable")
+    assert {layer.verdicts["gradient"].state for layer in (before, body)} == {"not_applicable"}
+    assert "others in the batch" in str(body.verdicts["gradient"].reason)
+    assert body.output_shape == ("N", "3")
 
 
-def test_a_network_whose_output_is_nan_within_the_bounds_is_refused(scratch):
-    class Logarithm(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body = torch.nn.Linear(4, 3)
+class Logarithm(torch.nn.Module):
+    """Of inputs in -1 to 1 gives a number where none of four is negative, and NaN elsewhere."""
 
-        def forward(self, x):
-            return self.body(torch.log(x))
+    shift = 0.0
 
-    found = inspected(scratch, model_job(scratch, Logarithm, (4,)))
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.body(torch.log(x + self.shift))
+
+
+def test_a_network_whose_output_is_always_nan_within_the_bounds_is_refused(scratch):
+    class Hopeless(Logarithm):
+        shift = -2.0
+
+    found = inspected(scratch, model_job(scratch, Hopeless, (4,)))
     assert found.reason.code == "output-not-finite"
+
+
+def test_a_network_whose_output_is_sometimes_nan_is_audited_where_it_is_not(scratch):
+    class Shaky(Logarithm):
+        shift = 0.5
+
+    found = inspected(scratch, model_job(scratch, Shaky, (4,)))
+    assert isinstance(found, Inspected)
+    (warning,) = found.manifest.warnings
+    assert warning.code == "non-finite-outputs"
+    share = re.fullmatch(r"the output is NaN or infinite for (\d+) of 64 random inputs within .*", warning.detail)
+    assert share is not None
+    assert abs(int(share[1]) - 64 * (1 - 0.75**4)) <= 12
+    assert {layer.auditable for layer in found.manifest.layers} == {"auditable"}
 
 
 def test_bytes_that_are_no_model_are_refused_and_named(scratch):
     (scratch / "inputs" / "source").write_bytes(b"<h1>not a model</h1>")
     found = inspected(scratch, InspectModel(member="a1", facts=model_facts((4,))))
     assert isinstance(found, Refused)
-    assert found.reason.code == "not-a-pt2"
+    assert found.reason.code == "not-a-model"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])

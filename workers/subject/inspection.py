@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import torch
-
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from workers.subject.declared import agrees, specs
 from workers.subject.formats import told
-from workers.subject.layers import inventory, random_inputs
+from workers.subject.layers import inventory
 from workers.subject.network import Loaded
+from workers.subject.notices import Examined, notices
 from workers.subject.npz import rewrite_dataset
-from workers.subject.refusal import Refusal, out_of_memory, without_paths
+from workers.subject.trial import tried
 
 
 def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifest:
@@ -23,7 +22,10 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifes
     made = form.rewrite(source, target, facts)
     loaded = form.load(target, "cpu")
     agrees(loaded, facts)
-    notes = [*made.notes, *loaded.notes, *_observed(loaded, facts)]
+    trial = tried(loaded, facts)
+    found = inventory(loaded, facts, trial.pair(), trial.flops)
+    examined = Examined(loaded=loaded, facts=facts, trial=trial, refused=found.refused)
+    notes = [*made.notes, *loaded.notes, *_chosen(loaded)]
     inputs, outputs = specs(loaded, facts)
     return ModelManifest(
         format=form.name,
@@ -34,8 +36,13 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifes
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         inputs=inputs,
         outputs=outputs,
-        layers=inventory(loaded, facts),
+        layers=found.layers,
         notes=tuple(note[:4000] for note in notes[:100]),
+        warnings=notices(examined)[:100],
+        black_box=loaded.black_box,
+        flops=None if trial.flops is None else trial.flops.total,
+        rehydrated=loaded.rehydrated,
+        tokenizer=None if loaded.tokenizer is None else loaded.tokenizer.name[:256],
     )
 
 
@@ -44,31 +51,7 @@ def inspect_dataset(source: Path, target: Path, facts: DatasetFacts) -> DatasetM
     return rewrite_dataset(source, target, facts)
 
 
-def _observed(loaded: Loaded, facts: ModelFacts) -> list[str]:
-    """What a reader of later numbers must know: a fixed batch, several outputs. Refuses NaN as output."""
-    rows = loaded.batch or 2
-    with torch.no_grad():
-        given = random_inputs(loaded, facts, rows)
-        try:
-            output = loaded.model(*given)
-        except Exception as error:
-            if out_of_memory(error):
-                raise
-            shapes = " and ".join(str(list(each.shape)) for each in given)
-            raise Refusal(
-                "does-not-run",
-                f"a forward pass of {shapes} fails with {type(error).__name__}: {without_paths(str(error))[:2000]}",
-                "Export the model again and run the loaded program once yourself before sending it.",
-            ) from error
-    if not bool(torch.isfinite(output).all()):
-        raise Refusal(
-            "output-not-finite",
-            "the output for random inputs within the declared bounds holds NaN or infinity",
-            "Check the declared bounds and preprocessing, and the weights.",
-        )
-    notes = []
-    if loaded.batch is not None:
-        notes.append(f"exported with a fixed batch of {loaded.batch}: every pass is padded to {loaded.batch} rows")
-    if len(loaded.outputs) > 1:
-        notes.append(f"of {len(loaded.outputs)} output tensors, output {loaded.chosen} is analysed")
-    return notes
+def _chosen(loaded: Loaded) -> list[str]:
+    if len(loaded.outputs) == 1:
+        return []
+    return [f"of {len(loaded.outputs)} output tensors, output {loaded.chosen} is analysed"]

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 from service.contracts.facts import InputFacts, ModelFacts
 from service.contracts.manifest import Auditable, Layer
+from workers.numerics.determinism import NotFinite
+from workers.subject.auditable import EXPORTED, NOT_FIRED, Seen, State, exported, verdict, verdicts
+from workers.subject.flops import Flops
+from workers.subject.forward import forward_only, shape_words
 from workers.subject.network import Loaded
 from workers.subject.refusal import Refusal
 from workers.subject.subject import along_channels
@@ -22,23 +26,20 @@ from workers.sweep.target import Target
 from workers.sweep.watch import Watch, layer_name
 
 _INTERNAL = ("_guards", "_empty_nn_module_stack", "true_graph_", "false_graph_", "submod_")
-_NOT_FIRED = (
-    "it never runs as a module of its own: it only holds other modules, or its parameters are used from outside or in a"
-    " conditional branch"
-)
 _TARGETS = 16
 _TEXTS = ("The film was a delight from beginning to end.", "Nobody could say what had become of 17 letters.")
 _MAX_LAYERS = 20_000
+_MOST_CALLS, _MOST_SHAPES = 64, 50_000
+Call = tuple[str, int]
+"""(layer, which of its calls)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What running one layer showed: its calls, and the shape of its first output with N for the batch axis."""
+class Inventory:
+    """Every layer in the file's order, and why no gradient can be asked of any, if so."""
 
-    calls: int
-    shape: tuple[str, ...]
-    auditable: Auditable
-    reason: str | None
+    layers: tuple[Layer, ...]
+    refused: Exception | None
 
 
 def random_inputs(loaded: Loaded, facts: ModelFacts, rows: int) -> tuple[Tensor, ...]:
@@ -69,19 +70,41 @@ def _drawn(facts: InputFacts, rows: int, like: Tensor, generator: torch.Generato
     return ids.to(like.dtype)
 
 
-def inventory(loaded: Loaded, facts: ModelFacts) -> tuple[Layer, ...]:
-    """Every layer in the file's order. Raises Refusal where examples depend on each other or passes differ."""
+def inventory(loaded: Loaded, facts: ModelFacts, pair: tuple[Tensor, ...], flops: Flops | None) -> Inventory:
+    """What is there and what can be asked of it. `pair`: two examples for each input, as `random_inputs` gives them.
+
+    Where two passes differ or examples depend on each other, only values can be asked for. Raises Refusal.
+    """
+    if loaded.black_box:
+        return Inventory(layers=(), refused=None)
     modules = _modules(loaded.model)
     if len(modules) > _MAX_LAYERS:
         raise Refusal("too-many-layers", f"the model has {len(modules):,} layers; {_MAX_LAYERS:,} are read", None)
-    pair = random_inputs(loaded, facts, 2)
+    most_calls = max(1, min(_MOST_CALLS, _MOST_SHAPES // max(1, len(modules))))
+    refused: Exception | None = None
     try:
-        probes = tuple(_probes(loaded, pair, facts))
+        seen = _seen(tuple(_probes(loaded, pair, facts)), _shapes(loaded, pair, most_calls))
+    except (SweepRefused, NotFinite) as error:
+        refused = error
+        seen = _values_only(loaded, pair, error, most_calls)
+    parents = {name.rsplit(".", depth)[0] for name in seen for depth in range(1, name.count(".") + 1)}
+    leaves = [modules[name] for name in seen if name not in parents and name in modules]
+    rules = loaded.type_based or (EXPORTED if any(exported(module) for module in leaves) else None)
+    counted = {} if flops is None else flops.layers
+    return Inventory(
+        layers=tuple(
+            _layer(name, found, seen.get(name), leaf=name not in parents, flops=counted.get(name), rules=rules)
+            for name, found in modules.items()
+        ),
+        refused=refused,
+    )
+
+
+def _values_only(loaded: Loaded, pair: tuple[Tensor, ...], why: Exception, most_calls: int) -> dict[str, Seen]:
+    try:
+        return forward_only(loaded, pair, why, most_calls)
     except SweepRefused as error:
         raise Refusal("not-auditable", str(error), "See docs/exporting.md for what a model must keep to.") from error
-    seen = _seen(probes, _shapes(loaded, pair))
-    parents = {name.rsplit(".", depth)[0] for name in seen for depth in range(1, name.count(".") + 1)}
-    return tuple(_layer(name, found, seen.get(name), leaf=name not in parents) for name, found in modules.items())
 
 
 def _modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -117,13 +140,13 @@ def _targets(axes: tuple[int, ...] | None, classes: int) -> list[Target]:
     return [Target.element(*(at, *([0] * (depth - 1)))) for at in range(count)]
 
 
-def _shapes(loaded: Loaded, pair: tuple[Tensor, ...]) -> dict[str, tuple[int, ...]]:
-    """The whole shape of each layer's first output, from one forward pass of the probe's batch size."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def _shapes(loaded: Loaded, pair: tuple[Tensor, ...], most_calls: int) -> dict[Call, torch.Size]:
+    """The whole shape of the first output of each layer's calls, from one forward pass of the probe's batch size."""
+    shapes: dict[Call, torch.Size] = {}
 
     def see(_module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
-        if call == 0 and position == 0:
-            shapes[layer] = tuple(tensor.shape)
+        if position == 0 and call < most_calls:
+            shapes[layer, call] = tensor.shape
         return tensor
 
     rows = loaded.batch or 2
@@ -132,41 +155,70 @@ def _shapes(loaded: Loaded, pair: tuple[Tensor, ...]) -> dict[str, tuple[int, ..
     return shapes
 
 
-def _seen(probes: tuple[Probe, ...], shapes: dict[str, tuple[int, ...]]) -> dict[str, Seen]:
+def _seen(probes: tuple[Probe, ...], shapes: dict[Call, torch.Size]) -> dict[str, Seen]:
     best: dict[str, Tap] = {}
-    calls: dict[str, int] = {}
+    calls: dict[str, dict[int, Tap]] = {}
     for found in probes:
         for tap in found.taps:
             before = best.get(tap.layer)
-            calls[tap.layer] = tap.calls
+            if tap.position == 0:
+                calls.setdefault(tap.layer, {}).setdefault(tap.call, tap)
             if before is None or (tap.status == "on_path" and before.status != "on_path"):
                 best[tap.layer] = tap
-    return {layer: _judged(tap, calls[layer], shapes.get(layer, ())) for layer, tap in best.items()}
+    return {layer: _judged(tap, calls[layer], shapes) for layer, tap in best.items()}
 
 
-def _judged(tap: Tap, calls: int, shape: tuple[int, ...]) -> Seen:
-    words = [str(axis) for axis in shape]
-    if tap.layout is not None and tap.layout.axis is not None and tap.layout.axis < len(words):
-        factor = tap.layout.factor
-        words[tap.layout.axis] = "N" if factor == 1 else f"{factor}N"
-    kinds: dict[str, Auditable] = {
-        "on_path": "auditable",
-        "off_path": "no_gradient_path",
-        "constant": "no_gradient_path",
-        "refused": "forward_only",
-    }
-    return Seen(calls=calls, shape=tuple(words[:16]), auditable=kinds[tap.status], reason=tap.reason or None)
+_AUDITABLE: dict[str, Auditable] = {
+    "on_path": "auditable",
+    "off_path": "no_gradient_path",
+    "constant": "no_gradient_path",
+    "refused": "forward_only",
+}
 
 
-def _layer(name: str, module: nn.Module, seen: Seen | None, *, leaf: bool) -> Layer:
+def _judged(tap: Tap, calls: dict[int, Tap], shapes: dict[Call, torch.Size]) -> Seen:
+    """`tap`: the one of the layer's tensors that says most for it. `calls`: its first tensor of each call."""
+    reason = tap.reason or None
+    told = tap.layout is not None or tap.status == "constant"
+    return Seen(
+        calls=tap.calls,
+        shapes=tuple(
+            shape_words(shapes[tap.layer, call], each.layout)
+            for call, each in sorted(calls.items())
+            if (tap.layer, call) in shapes
+        ),
+        auditable=_AUDITABLE[tap.status],
+        reason=reason,
+        forward=verdict("auditable") if told else verdict("not_applicable", reason),
+        gradient=verdict(_GRADIENT[tap.status], reason),
+        units=None if tap.layout is None else tap.shape,
+    )
+
+
+_GRADIENT: dict[str, State] = {
+    "on_path": "auditable",
+    "off_path": "not_reached",
+    "constant": "forward_only",
+    "refused": "forward_only",
+}
+
+
+def _layer(
+    name: str, module: nn.Module, seen: Seen | None, *, leaf: bool, flops: int | None, rules: str | None
+) -> Layer:
     kind = str(getattr(module, "_ty", None) or type(module).__name__).rsplit(".", 1)[-1][:256]
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    if seen is None:
-        return Layer(
-            name=name, type=kind if leaf else "container", calls=0, output_shape=(), parameters=parameters, leaf=leaf,
-            auditable="not_fired", reason=_NOT_FIRED,
-        )  # fmt: skip
+    if seen is None and not leaf:
+        kind = "container"
     return Layer(
-        name=name, type=kind, calls=seen.calls, output_shape=seen.shape, parameters=parameters, leaf=leaf,
-        auditable=seen.auditable, reason=seen.reason,
-    )  # fmt: skip
+        name=name,
+        type=kind,
+        calls=0 if seen is None else seen.calls,
+        output_shape=seen.shapes[0] if seen is not None and seen.shapes else (),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        leaf=leaf,
+        auditable="not_fired" if seen is None else seen.auditable,
+        reason=NOT_FIRED if seen is None else seen.reason,
+        shapes=() if seen is None else seen.shapes,
+        flops=flops,
+        verdicts=dict(verdicts(seen, module, rules)),
+    )
