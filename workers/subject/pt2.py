@@ -21,15 +21,21 @@ from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
 from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
+from workers.subject.by_type import not_applicable
 from workers.subject.digest import digest_of_file
 from workers.subject.network import Loaded, Rewritten
 from workers.subject.payload import Payloads, payloads
 from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
 from workers.subject.refusal import Refusal, out_of_memory, quoted, without_paths
+from workers.subject.rehydrate import rehydrate
 
 REWRITER = "lamina.pt2/1"
 _ROOT = "model"
-_AGAIN = "Export the model again with torch 2.13 (torch.export.save) from its source."
+_AGAIN = "Export the model again from its source (torch 2.9 to 2.13, torch.export.save)."
+_CONVERT = (
+    "Export the model again with torch 2.9 or newer; or, where you trust the file, convert it there:"
+    ' torch.export.save(torch.export.load("old.pt2"), "new.pt2").'
+)
 _MODEL = re.compile(r"models/([A-Za-z0-9_\-]{1,64})\.json")
 _PAYLOAD = re.compile(r"data/weights/weight_\d{1,6}|data/constants/tensor_\d{1,6}")
 _CONFIG = re.compile(r"data/(weights|constants)/[A-Za-z0-9_\-]{1,64}_(weights|constants)_config\.json")
@@ -94,6 +100,12 @@ def _unexpected(inner: str) -> Refusal:
             f"member {quoted(inner)} is a custom or opaque object, which runs code when it is read",
             "Export a model whose constants are plain tensors.",
         )
+    if re.fullmatch(r"data/(weights|constants)/[\w\-]{1,64}\.pt", inner):
+        return Refusal(
+            "pickled-weights",
+            f"member {quoted(inner)} holds the weights as a pickle, which torch 2.8 wrote and which runs code when read",
+            _CONVERT,
+        )
     if inner.startswith("data/aotinductor/"):
         return Refusal("compiled-code", f"member {quoted(inner)} is compiled code, which is never loaded", _AGAIN)
     return Refusal("unexpected-member", f"member {quoted(inner)} does not belong in a .pt2 file", _AGAIN)
@@ -107,7 +119,7 @@ def _little_endian(archive: Archive, root: str) -> None:
 
 def _copy(archive: Archive, writer: Writer, root: str, folder: str, found: Payloads) -> None:
     for path in sorted(found.files, key=lambda name: int(name.rsplit("_", 1)[1])):
-        writer.add(f"data/{folder}/{path}", found.files[path], archive.chunks(f"{root}/data/{folder}/{path}"))
+        archive.copy(f"{root}/data/{folder}/{path}", writer, f"data/{folder}/{path}")
     writer.add_bytes(f"data/{folder}/model_{folder}_config.json", written(found.config))
 
 
@@ -138,7 +150,11 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
         )
     model.register_forward_hook(_Chosen(_position(program, chosen)))
     _take_by_position(model, program)
-    return Loaded(model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen, batch=batch)
+    rehydrated, notes = rehydrate(model, inputs)
+    return Loaded(
+        model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen, batch=batch,
+        rehydrated=rehydrated, type_based=not_applicable(model), notes=notes,
+    )  # fmt: skip
 
 
 def _compiled(model: nn.Module) -> None:

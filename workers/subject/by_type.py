@@ -1,0 +1,211 @@
+"""Would methods that go by the type of a module give right numbers on this network?
+
+DeepLift, guided backpropagation and deconvolution change what a module of torch.nn passes back; LRP redistributes at
+modules alone. They never see an operation that is no module, keep one value for a module that runs twice, and treat
+a non-linearity without a rule as if it were linear: each of these is a wrong number without an error. So the graphs
+are followed from the input, and whatever of this touches a value that varies with it is named.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from workers.subject.refusal import quoted
+from workers.sweep.watch import layer_name
+
+Method = Literal["deeplift", "lrp"]
+"""deeplift stands for all that change gradients at non-linearities; lrp asks for more, see `reasons`."""
+
+RULED: tuple[type[nn.Module], ...] = (
+    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
+    nn.Softmax,
+)  # fmt: skip
+"""Non-linear modules for which captum's DeepLift has a rule."""
+
+_LINEAR: tuple[type[nn.Module], ...] = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
+    nn.FeatureAlphaDropout, nn.Flatten, nn.Unflatten, nn.Identity, nn.Embedding, nn.Upsample, nn.PixelShuffle,
+    nn.PixelUnshuffle, nn.ChannelShuffle, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ReflectionPad1d,
+    nn.ReflectionPad2d, nn.ReflectionPad3d, nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d,
+    nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d,
+)  # fmt: skip
+"""Affine in what they are given, in evaluation mode."""
+
+_RELEVANCE: tuple[type[nn.Module], ...] = (
+    nn.Linear, nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
+    nn.ReLU, nn.Tanh, nn.Dropout,
+)  # fmt: skip
+"""Modules through which captum's LRP hands relevance on; it refuses all others."""
+
+_MOVED = frozenset((
+    "view", "reshape", "_unsafe_view", "flatten", "unflatten", "permute", "transpose", "t", "movedim",
+    "squeeze", "unsqueeze", "expand", "select", "slice", "narrow", "split", "split_with_sizes", "chunk",
+    "unbind", "clone", "alias", "detach", "contiguous", "lift_fresh_copy", "to", "_to_copy", "roll", "flip",
+    "repeat", "gather", "index", "index_select", "diagonal", "pad", "constant_pad_nd", "dropout",
+    "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "as_strided", "getitem", "unfold", "tile",
+    "repeat_interleave",
+))  # fmt: skip
+"""Operators that only move or copy numbers."""
+
+_ADDED = frozenset((
+    "add", "sub", "rsub", "neg", "sum", "mean", "cumsum", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d", "pixel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "select_scatter", "slice_scatter",
+))  # fmt: skip
+"""Operators that are linear in all their values together."""
+
+_MULTIPLIED = frozenset((
+    "mul", "matmul", "mm", "bmm", "addmm", "baddbmm", "mv", "dot", "linear", "conv1d", "conv2d", "conv3d",
+    "convolution", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "outer", "embedding",
+    "addcmul",
+))  # fmt: skip
+"""Operators that are linear in each value if the others do not vary."""
+
+_ALIGNED = frozenset(("cat", "stack", "view_as", "expand_as", "gated"))
+"""Operators that move numbers, whose further values vary along or give only a shape."""
+
+_DECIDED = frozenset(("div", "batch_norm", "_native_batch_norm_legit_no_training", "masked_fill"))
+"""Operators that are linear in their first value if the others do not vary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What stands in the way: an operation in a layer ('' is the network itself), and what is wrong with it."""
+
+    layer: str
+    operation: str
+    wrong: str
+
+    def __str__(self) -> str:
+        where = f"in layer {quoted(self.layer)}" if self.layer else "in the network's own forward"
+        return f"{self.operation} {where} {self.wrong}"
+
+
+_NO_MODULE = "is a functional operation and no module of its own"
+_UNSHARED = "is a functional operation, through which relevance is not shared"
+_NO_RULE = "has no rule in these methods"
+_REUSED = "runs more than once as one module"
+
+
+def not_applicable(model: nn.Module, method: Method = "deeplift") -> str | None:
+    """Why methods that go by module type do not apply to an unflattened and rehydrated network, or None."""
+    found = reasons(model, method)
+    if not found:
+        return None
+    more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+    return f"not applicable, because {'; '.join(str(each) for each in found[:3])}{more}"
+
+
+def by_layer(model: nn.Module, method: Method = "deeplift") -> dict[str, str]:
+    """The first reason of each layer that has one, by layer name."""
+    told: dict[str, str] = {}
+    for reason in reasons(model, method):
+        told.setdefault(reason.layer, f"{reason.operation} {reason.wrong}")
+    return told
+
+
+def reasons(model: nn.Module, method: Method = "deeplift") -> tuple[Reason, ...]:
+    """Everything that would make the method wrong here, in the order of the forward pass, each once.
+
+    deeplift: a non-linear operation that is no module, a non-linear module without a rule or run more than once.
+    lrp: also every sum, product or convolution that is no module, since relevance passes these unshared.
+    """
+    walk = _Walk(method)
+    walk.module(model, "", None)
+    return tuple(dict.fromkeys(walk.found))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Follows which values vary with the input, through the graphs, in the order in which they run."""
+
+    method: Method
+    found: list[Reason] = field(default_factory=list)
+    ran: dict[int, int] = field(default_factory=dict)
+
+    def module(self, module: nn.Module, name: str, given: Sequence[bool] | None) -> bool:
+        """Whether what `module` gives varies, if what it is given does as in `given` (all if None)."""
+        if given is not None and not any(given):
+            return False
+        graph = getattr(module, "graph", None)
+        if not isinstance(graph, fx.Graph):
+            self._leaf(module, name)
+            return True
+        inputs = iter(given if given is not None else [True] * len(graph.nodes))
+        varies: dict[fx.Node, bool] = {}
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                varies[node] = next(inputs)
+            elif node.op == "output":
+                return any(varies.get(each, False) for each in node.all_input_nodes)
+            else:
+                varies[node] = self._node(node, varies, module, name)
+        return True
+
+    def _node(self, node: fx.Node, varies: dict[fx.Node, bool], module: nn.Module, name: str) -> bool:
+        if node.op == "call_module":
+            target = str(node.target)
+            given = [isinstance(each, fx.Node) and varies[each] for each in node.args]
+            return self.module(module.get_submodule(target), f"{name}.{target}" if name else target, given)
+        moving = [each for each in node.all_input_nodes if varies[each]]
+        operation = _operator_name(node.target)
+        if node.op != "call_function" or not moving or operation.startswith("sym_"):
+            return False  # sizes do not vary
+        if _differentiable(node):
+            self._operation(operation, node, moving, layer_name(name))
+        return True
+
+    def _operation(self, operation: str, node: fx.Node, moving: Sequence[fx.Node], layer: str) -> None:
+        if not _linear(operation, node, moving):
+            self.found.append(Reason(layer, operation, _NO_MODULE))
+        elif self.method == "lrp" and operation not in _MOVED | _ALIGNED:
+            self.found.append(Reason(layer, operation, _UNSHARED))
+
+    def _leaf(self, module: nn.Module, name: str) -> None:
+        kind, layer = type(module), layer_name(name)
+        known = (*RULED, *_LINEAR) if self.method == "deeplift" else _RELEVANCE
+        if kind not in known:
+            self.found.append(Reason(layer, kind.__name__, _NO_RULE))
+        self.ran[id(module)] = self.ran.get(id(module), 0) + 1
+        if self.ran[id(module)] == 2 and kind in RULED:
+            self.found.append(Reason(layer, kind.__name__, _REUSED))
+
+
+def _operator_name(target: Any) -> str:
+    if isinstance(target, torch._ops.OpOverload):
+        return target._schema.name.removeprefix("aten::").removesuffix("_")
+    return str(getattr(target, "__name__", target))
+
+
+def _differentiable(node: fx.Node) -> bool:
+    """Whether a gradient can pass: not through comparisons, positions and sizes."""
+    value = node.meta.get("val")
+    values: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+    return value is None or any(isinstance(each, Tensor) and each.is_floating_point() for each in values)
+
+
+def _linear(operation: str, node: fx.Node, moving: Sequence[fx.Node]) -> bool:
+    """Whether the operation is linear (or affine) in all varying values together."""
+    if operation in _ADDED or operation in _ALIGNED:
+        return True
+    if operation in _MULTIPLIED:
+        return sum(_nodes(node.args).count(each) for each in moving) == 1
+    if operation == "where":
+        return node.args[0] not in moving
+    if operation in _MOVED or operation in _DECIDED:
+        return not any(each in moving for each in _nodes(node.args[1:]))
+    return False
+
+
+def _nodes(value: Any) -> list[fx.Node]:
+    """Every node in a nesting of arguments, as often as it stands there."""
+    if isinstance(value, fx.Node):
+        return [value]
+    return [node for each in value for node in _nodes(each)] if isinstance(value, list | tuple) else []
