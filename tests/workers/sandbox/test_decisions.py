@@ -24,7 +24,8 @@ LIMITS = Limits(cpu_seconds=10)
     [
         (0, None, None, 1.0, "completed"), (81, None, None, 1.0, "failed"), (82, None, None, 1.0, "memory"),
         (83, None, None, 1.0, "file-size"), (84, None, None, 1.0, "crashed"), (85, None, None, 1.0, "open-files"),
-        (86, None, None, 1.0, "processes"), (None, signal.SIGKILL, "scratch", 1.0, "scratch"), (1, None, None, 1.0, "crashed"),
+        (86, None, None, 1.0, "processes"), (None, signal.SIGKILL, "scratch", 1.0, "scratch"),
+        (1, None, None, 1.0, "crashed"),
         (0, None, "killed", 1.0, "completed"), (None, signal.SIGKILL, "killed", 1.0, "killed"),
         (None, signal.SIGKILL, "memory", 99.0, "memory"), (None, signal.SIGKILL, "wall-time", 1.0, "wall-time"),
         (None, signal.SIGKILL, None, 10.5, "cpu-time"), (None, signal.SIGKILL, None, 1.0, "killed"),
