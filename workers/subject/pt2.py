@@ -158,13 +158,14 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
 
 
 def _compiled(model: nn.Module) -> None:
-    """Runs each module by the Python that torch.fx has already made of it, rather than node by node.
+    """Runs each module by the Python that torch.fx makes of it, rather than node by node.
 
     Hooks fire the same and numbers are the same; a pass of a small transformer takes 0.5 ms instead of 4.4 ms.
     """
     for module in model.modules():
         if "_run_with_interpreter" in vars(module):
             vars(module)["_run_with_interpreter"] = False
+            vars(module)["graph_module"].recompile()  # calls of shared modules were renamed after it was made
 
 
 def _only_expected_infinities(name: str, tensor: Tensor) -> None:
