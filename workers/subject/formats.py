@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.contracts.facts import ModelFacts
 from service.contracts.manifest import ModelFormat
-from workers.subject import pt2
+from workers.subject import onnx, pt2
 from workers.subject.magic import format_of
 from workers.subject.network import Loaded, Rewritten
 
@@ -29,7 +29,10 @@ class Format:
 
 FORMATS: dict[ModelFormat, Format] = {
     each.name: each
-    for each in (Format(name="pt2", rewrite=lambda source, target, _: pt2.rewrite(source, target), load=pt2.load),)
+    for each in (
+        Format(name="pt2", rewrite=lambda source, target, _: pt2.rewrite(source, target), load=pt2.load),
+        Format(name="onnx", rewrite=lambda source, target, _: onnx.rewrite(source, target), load=onnx.load),
+    )
 }
 
 
