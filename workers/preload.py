@@ -13,7 +13,11 @@ import captum
 import captum.attr
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
+import PIL.JpegImagePlugin
 import PIL.PngImagePlugin
+import PIL.TiffImagePlugin
+import PIL.WebPImagePlugin
 import safetensors.numpy
 import safetensors.torch
 import torch
@@ -64,7 +68,7 @@ _LAZY = (
 for _name in _LAZY:
     importlib.import_module(_name)
 
-PIL.Image.preinit()  # registers the PNG writer now rather than at the first picture
+PIL.Image.init()  # every plugin now: a damaged image would make a child import all of them
 
 PRELOADED = (
     captum.attr,

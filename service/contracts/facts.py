@@ -166,6 +166,10 @@ class Column(Value):
             raise ValueError(f"column {self.name!r}: a category, and only a category, names its categories")
         if len(set(self.categories)) != len(self.categories):
             raise ValueError(f"column {self.name!r}: a category is named twice")
+        if self.role == "feature" and self.type == "text":
+            raise ValueError(
+                f"column {self.name!r}: a feature is a number, integer, category or boolean; text has the role text"
+            )
         return self
 
 
@@ -196,6 +200,9 @@ class DatasetFacts(Value):
         exclude_if=_nothing,
         description="Columns of a csv, jsonl or parquet file; features in the order of the network's features.",
     )
+    delimiter: Literal[",", ";", "\t"] | None = Field(
+        None, exclude_if=_nothing, description="What stands between the cells of a csv; null finds out."
+    )
     resize: Resize | None = Field(
         None, exclude_if=_nothing, description="How images of other sizes are brought to the shape; null refuses them."
     )
@@ -203,3 +210,39 @@ class DatasetFacts(Value):
     inputs_array: Name = Field("inputs", description="Name of the array that holds the examples, N first.")
     labels_array: Name | None = Field("labels", description="Name of the integer labels array, or null.")
     example_names: Text | None = Field(None, description="What an example is called, e.g. patient, image.")
+
+    @model_validator(mode="after")
+    def _columns(self) -> Self:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} is declared twice")
+        roles = [column.role for column in self.columns]
+        for role in ("label", "text"):
+            if roles.count(role) > 1:
+                raise ValueError(f"{roles.count(role)} columns have the role {role}; one can")
+        text = self.input.kind == "text"
+        if self.columns and text != ("text" in roles):
+            raise ValueError("inputs of kind text, and only those, come from a column of the role text")
+        if text and "feature" in roles:
+            raise ValueError("a dataset of texts has no feature columns; give the other columns the role ignore")
+        if self.columns and not text and "feature" not in roles:
+            raise ValueError("columns are declared and none of them is a feature")
+        return self
+
+    @model_validator(mode="after")
+    def _label_order(self) -> Self:
+        for column in self.columns if self.classes else ():
+            for code, name in enumerate(column.categories if column.role == "label" else ()):
+                if code >= len(self.classes) or (name in self.classes and self.classes[code] != name):
+                    raise ValueError(f"column {column.name!r}: its categories name the classes in another order")
+        return self
+
+    @model_validator(mode="after")
+    def _resized(self) -> Self:
+        if self.resize is not None and self.resize.short_side is not None:
+            sides = [size for axis, size in zip(self.input.layout[1:], self.input.shape, strict=True) if axis in "HW"]
+            if self.resize.fit != "crop":
+                raise ValueError("short_side goes with the fit crop alone")
+            if sides and self.resize.short_side < max(sides):
+                raise ValueError(f"a short_side of {self.resize.short_side} is less than the shape {sides} that is cut")
+        return self

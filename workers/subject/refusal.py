@@ -4,19 +4,20 @@ import re
 
 import torch
 
-from service.contracts.problem import Reason
+from service.contracts.problem import Fault, Reason
 
 
 class Refusal(Exception):
-    """The file does not come in. Always permanent: the same bytes are refused again."""
+    """The file does not come in. Always permanent: the same bytes are refused again. faults: where several are."""
 
-    def __init__(self, code: str, detail: str, remedy: str | None = None) -> None:
+    def __init__(self, code: str, detail: str, remedy: str | None = None, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(detail)
-        self.code, self.detail, self.remedy = code, detail, remedy
+        self.code, self.detail, self.remedy, self.faults = code, detail, remedy, faults
 
     def reason(self) -> Reason:
         """As the child answers with it; long texts are cut to what the contract holds."""
-        return Reason(code=self.code, detail=self.detail[:4000], remedy=self.remedy and self.remedy[:4000])
+        remedy = self.remedy and self.remedy[:4000]
+        return Reason(code=self.code, detail=self.detail[:4000], remedy=remedy, faults=self.faults[:200])
 
 
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")

@@ -13,7 +13,7 @@ import torch
 
 from tests.workers.facts import dataset_facts, input_facts
 from tests.workers.subject.test_pt2 import Payload
-from workers.subject.npz import read_dataset, rewrite_dataset
+from workers.subject.data.dataset import read_dataset, rewrite_dataset
 from workers.subject.refusal import Refusal
 
 INPUTS = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)
@@ -137,7 +137,7 @@ def test_the_first_number_out_of_bounds_is_named_with_its_value(tmp_path, refuse
 
 
 def test_out_of_bounds_is_found_in_later_blocks_at_its_own_index(tmp_path, refused, monkeypatch):
-    monkeypatch.setattr("workers.subject.npz._BLOCK", 8)
+    monkeypatch.setattr("workers.subject.data.values._BLOCK", 8)
     inputs = INPUTS.copy()
     inputs[5, 3] = 9.0
     assert "[5, 3]" in refused(saved(tmp_path / "d.npz", inputs=inputs, labels=LABELS)).detail
@@ -247,26 +247,6 @@ def test_more_bytes_than_the_cap_are_refused(tmp_path, refused):
     content[at + 20 : at + 28] = struct.pack("<II", 0xFFFFFF00, 0xFFFFFFFE)
     (tmp_path / "d.npz").write_bytes(content)
     assert refused(tmp_path / "d.npz").code in ("too-large", "corrupt-archive")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "empty"),
-        (b"a,b\n1,2\n", "not a zip archive"),
-        (pickle.dumps([1]), "Python pickle"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5"),
-        (b"PAR1" + bytes(50), "Parquet"),
-    ],
-)
-def test_another_format_is_named(content, said, tmp_path, refused):
-    (tmp_path / "d.npz").write_bytes(content)
-    assert said in refused(tmp_path / "d.npz").detail
-
-
-def test_a_single_npy_is_named(tmp_path, refused):
-    np.save(tmp_path / "d.npy", INPUTS)
-    assert "single NumPy array" in refused(tmp_path / "d.npy").detail
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
