@@ -4,6 +4,7 @@ Needs nothing but torch (2.8 or newer) and Python 3.10: copy this file to where 
 
     lamina export shop.models:classifier classifier.pt2 --input-shape 3,224,224
     python export.py shop/models.py:classifier classifier.pt2 --input-shape 3,224,224
+    export(model, (ids, mask), "reader.pt2")  # in Python: several inputs, and ids
 
 It calls `model.eval()`, exports with any batch size, reads the file back, compares it with the model on other inputs,
 and leaves out what an auditor does not need: your inputs, source lines and paths.
@@ -71,7 +72,7 @@ class ExportReport:
 
 def export(
     model: nn.Module,
-    example: Tensor,
+    example: Tensor | Sequence[Tensor],
     path: str | os.PathLike[str],
     *,
     dynamic_batch: bool = True,
@@ -80,30 +81,28 @@ def export(
 ) -> ExportReport:
     """Writes `model` to `path` (a `.pt2`) and returns what was found.
 
-    example: one batch as the network reads it, shape (N, ...). Its values are not stored.
+    example: one batch as the network reads it, shape (N, ...); or one such tensor for each input of the forward, in
+             order. Numbers are floating point, ids and masks are integers. Their values are not stored.
     float64: exports a copy in double precision, for audits that should not depend on rounding.
     The model is left as it was. Raises ExportRefused, and writes nothing, when the file gives other outputs.
     """
     target = Path(path)
     if target.suffix != ".pt2":
         raise ExportRefused(f"{target} must end in .pt2")
+    given = _batch(example)
     if float64:
-        model, example = copy.deepcopy(model).double(), example.double()
-    if example.ndim == 0 or not example.is_floating_point():
-        raise ExportRefused(
-            f"the example is {tuple(example.shape)} of {example.dtype}; it must be one batch (N, ...) of floating-point"
-            " numbers (export the part of a text model after its embedding)"
-        )
-    example = example.detach()
+        model = copy.deepcopy(model).double()
+        given = tuple(each.double() if each.is_floating_point() else each for each in given)
     with _evaluating(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export warns about its own workings; what matters is checked below
-        program, batch, notices = _exported(model, example, dynamic_batch=dynamic_batch)
+        program, batch, notices = _exported(model, given, dynamic_batch=dynamic_batch)
         _clean(program)
         partial = target.with_name(f".{target.stem}.{os.getpid()}.pt2")
         try:
             torch.export.save(program, partial)
-            allowed = TOLERANCE.get(example.dtype, 1e-2) if tolerance is None else tolerance
-            difference = _difference(model, partial, example, batch)
+            precision = _precision(model, given)
+            allowed = TOLERANCE.get(precision, 1e-2) if tolerance is None else tolerance
+            difference = _difference(model, partial, given, batch)
             if not difference <= allowed:
                 raise ExportRefused(
                     f"the file gives other outputs than the model: they differ by {difference:.3g}, {allowed:.3g} is"
@@ -122,7 +121,7 @@ def export(
         path=target,
         bytes=target.stat().st_size,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        dtype=str(example.dtype).removeprefix("torch."),
+        dtype=str(precision).removeprefix("torch."),
         batch=batch,
         difference=difference,
         tolerance=allowed,
@@ -130,11 +129,32 @@ def export(
     )
 
 
+def _batch(example: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The example's tensors, one per input; refuses what is no batch."""
+    given = (example,) if isinstance(example, Tensor) else tuple(example)
+    for each in given:
+        if not isinstance(each, Tensor) or each.ndim == 0 or each.is_complex():
+            shown = f"{tuple(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else type(each).__name__
+            raise ExportRefused(f"the example holds {shown}; each input must be one batch (N, ...) of numbers or ids")
+    if not given or len({len(each) for each in given}) > 1:
+        sizes = ", ".join(str(len(each)) for each in given) or "none"
+        raise ExportRefused(f"the first axes of the inputs are {sizes}; each must be the batch, of the same size")
+    return tuple(each.detach() for each in given)
+
+
+def _precision(model: nn.Module, given: Sequence[Tensor]) -> torch.dtype:
+    """Of the first floating-point input; of the first such parameter where all inputs are ids."""
+    for each in (*given, *model.parameters()):
+        if each.is_floating_point():
+            return each.dtype
+    return torch.float32
+
+
 def export_from_reference(
     reference: str,
     path: str | os.PathLike[str],
     *,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
     batch: int = 2,
     dynamic_batch: bool = True,
     float64: bool = False,
@@ -142,12 +162,15 @@ def export_from_reference(
 ) -> ExportReport:
     """Exports what `package.module:name` or `file.py:name` refers to: a network, or a function that returns one.
 
-    input_shape: of one example, without the batch axis; the example is random. Raises ExportRefused.
+    input_shape: of one example, without the batch axis, or one shape per input; the example is random numbers.
+    Raises ExportRefused.
     """
     model = _referred(reference)
     generator = torch.Generator().manual_seed(0)
     floating = [parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()]
-    example = torch.rand((batch, *input_shape), generator=generator).to(floating[0] if floating else torch.float32)
+    shapes: Any = input_shape if input_shape and not isinstance(input_shape[0], int) else [input_shape]
+    dtype = floating[0] if floating else torch.float32
+    example = [torch.rand((batch, *shape), generator=generator).to(dtype) for shape in shapes]
     return export(model, example, path, dynamic_batch=dynamic_batch, float64=float64, tolerance=tolerance)
 
 
@@ -194,27 +217,31 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _exported(model: nn.Module, example: Tensor, *, dynamic_batch: bool) -> tuple[Any, int | None, tuple[str, ...]]:
+def _exported(
+    model: nn.Module, given: tuple[Tensor, ...], *, dynamic_batch: bool
+) -> tuple[Any, int | None, tuple[str, ...]]:
     """The program, its fixed batch size if it has one, and notices."""
+    rows = len(given[0])
     if not dynamic_batch:
-        return _export(model, example, None), len(example), ()
+        return _export(model, given, None), rows, ()
     # torch.export takes a size of 0 or 1 for a constant, so a dynamic axis is traced with at least 2
-    traced = example if len(example) > 1 else torch.cat([example, example])
+    traced = given if rows > 1 else tuple(torch.cat([each, each]) for each in given)
     try:
-        dynamic: Any = ({0: torch.export.Dim.DYNAMIC},)
+        dynamic: Any = tuple({0: torch.export.Dim.DYNAMIC} for _ in given)
         return _export(model, traced, dynamic), None, ()
     except ExportRefused:
         raise
     except Exception as error:  # noqa: BLE001  # any other failure may go away with a fixed batch
         first = next((line.strip(" -") for line in str(error).splitlines() if "specialized" in line), str(error)[:200])
-        notice = f"the batch size is fixed to {len(example)}, because with an open one: {first}"
-        return _export(model, example, None), len(example), (notice,)
+        notice = f"the batch size is fixed to {rows}, because with an open one: {first}"
+        return _export(model, given, None), rows, (notice,)
 
 
-def _export(model: nn.Module, example: Tensor, dynamic: Any) -> Any:
+def _export(model: nn.Module, given: tuple[Tensor, ...], dynamic: Any) -> Any:
     try:
-        # a clone, because torch.export marks the very tensor as dynamic, for later calls too
-        return torch.export.export(model, (example.clone(),), dynamic_shapes=dynamic, strict=False)
+        # clones: torch.export marks the very tensors as dynamic, for later calls too, and takes one that is given for
+        # two inputs for one input
+        return torch.export.export(model, tuple(e.clone() for e in given), dynamic_shapes=dynamic, strict=False)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         if "data-dependent" in text or "DataDependent" in text:
@@ -233,15 +260,17 @@ def _clean(program: Any) -> None:
     program._example_inputs = None
 
 
-def _difference(model: nn.Module, path: Path, example: Tensor, batch: int | None) -> float:
+def _difference(model: nn.Module, path: Path, given: tuple[Tensor, ...], batch: int | None) -> float:
     """Largest difference, file to model, on more inputs than traced; relative to the largest output, at least 1."""
     loaded = torch.export.load(path).module()
     generator = torch.Generator().manual_seed(1)
-    other = torch.rand(example.shape, generator=generator, dtype=torch.float64).to(example.device, example.dtype)
-    given = [example, other] if batch is not None else [example, other, torch.cat([other, example, other])]
+    other = tuple(_other(each, generator) for each in given)
+    tried = [given, other]
+    if batch is None:
+        tried.append(tuple(torch.cat([b, a, b]) for a, b in zip(given, other)))  # noqa: B905  # equal by construction
     worst = 0.0
-    for inputs in given:
-        expected, found = (_tensors(each(inputs.clone())) for each in (model, loaded))
+    for inputs in tried:
+        expected, found = (_tensors(each(*(tensor.clone() for tensor in inputs))) for each in (model, loaded))
         if len(expected) != len(found):
             return float("inf")
         for a, b in zip(expected, found):  # noqa: B905  # `strict` would do, their lengths are compared above
@@ -254,6 +283,13 @@ def _difference(model: nn.Module, path: Path, example: Tensor, batch: int | None
                 return float("inf")
             worst = max(worst, value)
     return worst
+
+
+def _other(example: Tensor, generator: torch.Generator) -> Tensor:
+    """Other numbers of the same shape; of ids, those of the neighbouring examples, because not every id is legal."""
+    if not example.is_floating_point():
+        return example.roll(1, 0)
+    return torch.rand(example.shape, generator=generator, dtype=torch.float64).to(example.device, example.dtype)
 
 
 def _tensors(output: Any) -> list[Tensor]:
@@ -277,7 +313,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("reference", help="package.module:name or file.py:name; a network or a function returning one")
     parser.add_argument("path", help="the .pt2 file to write")
-    parser.add_argument("--input-shape", type=_shape, required=True, help="of one example, e.g. 3,224,224")
+    parser.add_argument(
+        "--input-shape", type=_shape, required=True, action="append",
+        help="of one example, e.g. 3,224,224; once for each input",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, default=2, help="examples traced; the size that stays with --static")
     parser.add_argument("--static", action="store_true", help="fix the batch size")
     parser.add_argument("--float64", action="store_true", help="export a copy in double precision")

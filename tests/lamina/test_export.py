@@ -114,8 +114,8 @@ def test_a_network_whose_python_state_changes_is_refused(tmp_path):
         export(Counting(), torch.randn(2, 4), tmp_path / "m.pt2")
 
 
-def test_integer_inputs_and_other_file_names_are_refused(tmp_path):
-    with pytest.raises(ExportRefused, match="floating-point"):
+def test_what_the_network_cannot_read_and_other_file_names_are_refused(tmp_path):
+    with pytest.raises(ExportRefused, match=r"cannot trace the network: .*same dtype"):
         export(made(Mlp), torch.zeros(2, 4, dtype=torch.int64), tmp_path / "m.pt2")
     with pytest.raises(ExportRefused, match=r"must end in \.pt2"):
         export(made(Mlp), torch.zeros(2, 4), tmp_path / "m.pt")
@@ -184,3 +184,40 @@ def test_it_imports_nothing_but_torch_and_the_standard_library():
     source = Path(exporter.__file__).read_text().splitlines()
     names = {line.split()[1].split(".")[0] for line in source if line.startswith(("import ", "from "))}
     assert names - set(sys.stdlib_module_names) == {"torch"}
+
+
+class Reader(nn.Module):
+    """Ids (N, 5) and numbers (N, 4) to (N, 3)."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(7, 4), nn.Linear(4, 3)
+
+    def forward(self, ids, x):
+        return self.head(self.words(ids).mean(1) + x)
+
+
+def test_several_inputs_and_ids_are_exported_with_an_open_batch(tmp_path):
+    ids, x = torch.tensor([[0, 1, 2, 3, 4], [6, 5, 4, 3, 2]]), torch.rand(2, 4)
+    network = Reader()
+    report = export(network, (ids, x), tmp_path / "m.pt2")
+    assert report.batch is None
+    assert report.dtype == "float32"
+    loaded = torch.export.load(tmp_path / "m.pt2").module()
+    assert torch.equal(loaded(ids[:1].repeat(3, 1), x[:1].repeat(3, 1))[0], network.eval()(ids, x)[0])
+
+
+def test_one_tensor_for_two_inputs_stays_two_inputs(tmp_path):
+    class Difference(nn.Module):
+        def forward(self, x, y):
+            return x - 2 * y
+
+    x = torch.rand(2, 4)
+    export(Difference(), (x, x), tmp_path / "m.pt2")
+    loaded = torch.export.load(tmp_path / "m.pt2").module()
+    assert torch.equal(loaded(x, x + 1), x - 2 * (x + 1))
+
+
+def test_inputs_of_different_batches_are_refused(tmp_path):
+    with pytest.raises(ExportRefused, match="first axes of the inputs are 2, 3"):
+        export(Reader(), (torch.zeros(2, 5, dtype=torch.int64), torch.rand(3, 4)), tmp_path / "m.pt2")
