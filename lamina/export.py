@@ -95,6 +95,7 @@ def export(
         given = tuple(each.double() if each.is_floating_point() else each for each in given)
     with _evaluating(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export warns about its own workings; what matters is checked below
+        _runs(model, given)
         program, batch, notices = _exported(model, given, dynamic_batch=dynamic_batch)
         _clean(program)
         partial = target.with_name(f".{target.stem}.{os.getpid()}.pt2")
@@ -140,6 +141,17 @@ def _batch(example: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
         sizes = ", ".join(str(len(each)) for each in given) or "none"
         raise ExportRefused(f"the first axes of the inputs are {sizes}; each must be the batch, of the same size")
     return tuple(each.detach() for each in given)
+
+
+def _runs(model: nn.Module, given: Sequence[Tensor]) -> None:
+    """Refuses a network that does not take the example; tracing it would let some of what fails pass."""
+    try:
+        model(*(each.clone() for each in given))
+    except Exception as error:
+        shown = " and ".join(f"{tuple(each.shape)} of {each.dtype}" for each in given)
+        raise ExportRefused(
+            f"the network does not run on the example, {shown}: {type(error).__name__}: {str(error)[:1000]}"
+        ) from error
 
 
 def _precision(model: nn.Module, given: Sequence[Tensor]) -> torch.dtype:
