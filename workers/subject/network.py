@@ -7,6 +7,9 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+ONLY_OUTPUTS = "a black box shows only its outputs; send a .pt2 for layers and gradients (see docs/exporting.md)"
+"""What an analysis that needs layers or gradients answers for a network without them."""
+
 
 class Tokenizer(Protocol):
     """What turns texts into the integer inputs of a network."""

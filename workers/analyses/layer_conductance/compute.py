@@ -24,6 +24,7 @@ from workers.numerics.determinism import NotFinite, seed_for
 from workers.numerics.intervals import Interval, mean_of_sums_t, mean_t, wilson
 from workers.passes.conductance import ROLE, ConductancePass, Prepared, Swept, prepared, quoted
 from workers.pictures.overlay import strip
+from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject, along_channels
 from workers.sweep.captum_check import drawn, verify
 from workers.sweep.completeness import Endpoints, completeness
@@ -46,6 +47,8 @@ _ARTIFACT_BYTES = 128 << 20
 
 def applies(subject: Subject, parameters: ConductanceParameters) -> tuple[str, ...]:
     """Why the question cannot be asked of this subject; empty where it can."""
+    if subject.black_box:
+        return (ONLY_OUTPUTS,)
     try:
         ready = prepared(subject, parameters.asked)
         chosen = select(ready.probe, parameters.layers or None)

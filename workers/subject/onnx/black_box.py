@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from workers.subject.network import Loaded
+from workers.subject.network import ONLY_OUTPUTS, Loaded
 from workers.subject.onnx.runtime import RunFailed, Session
 from workers.subject.refusal import Refusal, without_paths
 
-ONLY_OUTPUTS = "a black box shows only its outputs; send a .pt2 for layers and gradients (see docs/exporting.md)"
 _DTYPES = {
     "tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16,
     "tensor(int64)": torch.int64, "tensor(int32)": torch.int32, "tensor(int16)": torch.int16,

@@ -110,7 +110,10 @@ def _leaves(given: Mapping[str, Sequence[Any]], word: str, at: Mapping[Node, int
 def _outputs(given: Mapping[str, Sequence[Any]], word: str) -> int:
     if word == "class":
         return len(given.get("classlabels_int64s") or given.get("classlabels_strings") or ())
-    return min(int((given.get("n_targets") or (1,))[0]), MAX_OUTPUTS)
+    targets = int((given.get("n_targets") or (1,))[0])
+    if targets > MAX_OUTPUTS:
+        raise _bad(f"it declares more outputs than {MAX_OUTPUTS:,}")
+    return targets
 
 
 def _bad(detail: str) -> Refusal:
