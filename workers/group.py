@@ -18,11 +18,12 @@ from pydantic import JsonValue, ValidationError
 
 from service.contracts.job import Analyse, ArtifactFile, Failed, Member, Succeeded
 from service.contracts.outcome import ControlRun, Finding
-from service.contracts.provenance import Provenance
+from service.contracts.provenance import Overlap, Provenance
 from workers.answers import Line, answer, folder_of, invalid_parameters, reason_of
 from workers.kind import AnalysisError, AnalysisKind, Cancelled, Computed, Context, Part, Quote, Request
 from workers.machine import machine, most_resident_bytes, resident_bytes
 from workers.numerics.determinism import NotFinite, deterministic, seed_for
+from workers.subject.data.overlap import overlaps, shared_examples
 from workers.subject.staged import subject_of
 from workers.subject.subject import Subject
 
@@ -64,6 +65,7 @@ class _Group:
     line: Line
     kinds: Kinds
     passes: dict[Request, Any] = field(default_factory=dict)
+    overlaps: tuple[Overlap, ...] = ()
     at_start: int = field(default_factory=resident_bytes)
 
     def run(self) -> None:
@@ -71,6 +73,7 @@ class _Group:
         try:
             self.line.progress(0.0, "loading", member=self.job.members[0].id)
             subject = subject_of(self.job, self.scratch / "inputs")
+            self.overlaps = overlaps(subject.examples)
         except Exception as error:  # noqa: BLE001  # every member must end with a result
             for member in self.job.members:
                 self._failed(member, error)
@@ -171,10 +174,11 @@ class _Group:
             context.progress(0.0, f"control: {control.name}")
             runs.append(control.run(subject, parameters, context))
         outcome = computed.outcome
+        failed = (_control_failed(each) for each in runs if each.passed is False)
         outcome = outcome.model_copy(
             update={
                 "controls": (*outcome.controls, *runs),
-                "findings": (*outcome.findings, *(_control_failed(each) for each in runs if each.passed is False)),
+                "findings": (*outcome.findings, *failed, *shared_examples(self.overlaps)),
             }
         )
         return Computed(outcome=outcome, arrays=computed.arrays, pictures=computed.pictures)
@@ -209,6 +213,7 @@ class _Group:
             kind_version=plan.member.kind_version,
             model_digest=self.job.model.digest,
             input_digests={role: staged.digest for role, staged in self.job.inputs.items()},
+            overlaps=self.overlaps,
             seed=f"{seed_for(plan.member.digest, 0):016x}",
             plan={
                 "parts": parts,

@@ -99,6 +99,10 @@ def run(provenance: Provenance) -> tuple[Fact, ...]:
         line("Computation", f"{provenance.kind}, version {provenance.kind_version}"),
         line("Model digest (canonical)", provenance.model_digest),
         *(line(f"Input digest ({role})"[:128], digest) for role, digest in sorted(provenance.input_digests.items())),
+        *(
+            line(f"Shared examples ({each.role}, {each.other})"[:128], f"{each.shared} of {each.examples}")
+            for each in provenance.overlaps
+        ),
         line("Seed", provenance.seed),
         *(line(f"Plan: {name}", value) for name, value in sorted(provenance.plan.items())),
         line("Replay", _replay(provenance.deterministic)),

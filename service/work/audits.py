@@ -20,6 +20,9 @@ from service.work.refusals import Invalid, OverOpenWork
 from service.work.release import release_audit
 from service.work.transition import note, transition
 
+COMPARED = frozenset({"training"})
+"""Roles that an audit may name though no kind asks for them: every analysis says how many examples they share."""
+
 
 def submit(
     session: Session,
@@ -184,7 +187,7 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
         faults += [
             Fault(pointer=pointer("inputs", role), detail=f"no analysis asked for uses the role {role}; leave it out")
             for role in submission.inputs
-            if role not in needed
+            if role not in needed and role not in COMPARED
         ]
     return faults
 

@@ -377,6 +377,45 @@ def test_a_member_ends_with_outcome_files_and_provenance(scratch, job):
     assert fractions == sorted(fractions)
 
 
+def trained_on(scratch: Path, job: Callable[..., Analyse], rows: slice) -> Analyse:
+    """The same job with a training dataset of some of its six examples, in another order, and one more."""
+    inputs = np.linspace(-1, 1, 24, dtype=np.float32).reshape(6, 4)[rows][::-1]
+    np.savez(scratch / "d.npz", inputs=np.concatenate([inputs, np.zeros((1, 4), np.float32)]))
+    (scratch / "d.npz").replace(scratch / "inputs" / "source")
+    facts = dataset_facts((4,), labels_array=None)
+    data = inspected(scratch, InspectDataset(member="e5", facts=facts))
+    (scratch / "results/e5/canonical.safetensors").rename(scratch / "inputs/input-1.safetensors")
+    plain = job({"c3": {}, "d4": {"scale": 3.0}})
+    training = StagedDataset(
+        file="input-1.safetensors", name="trained on", digest=data.manifest.canonical_digest, facts=facts,
+        manifest=data.manifest,
+    )  # fmt: skip
+    return plain.model_copy(update={"inputs": {"training": training, **plain.inputs}})
+
+
+def test_examples_that_were_trained_on_are_counted_in_every_analysis(scratch, job):
+    analyse(scratch, trained_on(scratch, job, slice(1, 3)), Line(), KINDS)
+    for member in ("c3", "d4"):
+        found = result(scratch, member)
+        (overlap,) = found.provenance.overlaps
+        assert (overlap.role, overlap.other, overlap.shared, overlap.examples) == ("evaluation", "training", 2, 6)
+        (finding,) = found.outcome["findings"]
+        assert (finding["code"], finding["severity"]) == ("shared-examples", "warning")
+        assert finding["evidence"] == "evaluation and training share 2 of 6 examples"
+
+
+def test_datasets_that_share_nothing_are_said_to_share_nothing(scratch, job):
+    analyse(scratch, trained_on(scratch, job, slice(0, 0)), Line(), KINDS)
+    found = result(scratch, "c3")
+    assert [each.shared for each in found.provenance.overlaps] == [0]
+    assert found.outcome["findings"] == []
+
+
+def test_one_dataset_leaves_the_provenance_as_it_was_before_there_were_overlaps(scratch, job):
+    analyse(scratch, job({"c3": {}}), Line(), KINDS)
+    assert "overlaps" not in result(scratch, "c3").provenance.model_dump(mode="json")
+
+
 def test_equal_passes_of_a_group_are_made_once(scratch, job):
     MADE.clear()
     analyse(scratch, job({"c3": {}, "d4": {"scale": 3.0}}), Line(), KINDS)

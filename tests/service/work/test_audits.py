@@ -69,10 +69,25 @@ def test_a_role_nobody_asked_for_is_a_mistake(world: World) -> None:
     source = InputSubmission(dataset=dataset)
     wanted = AuditSubmission(
         model=model,
-        inputs={"evaluation": source, "training": source},
+        inputs={"evaluation": source, "concept:stripes": source},
         analyses=(AnalysisSubmission(kind="layer_conductance"),),
     )
-    assert set(faults_of(world, wanted)) == {"/inputs/training"}
+    assert set(faults_of(world, wanted)) == {"/inputs/concept:stripes"}
+
+
+def test_training_examples_may_be_named_for_any_analysis(world: World) -> None:
+    """What an analysis measures is told apart by the inputs that its kind asks for, and those alone."""
+    model, dataset = world.ready_pair()
+    source = InputSubmission(dataset=dataset)
+    digests = []
+    for inputs in ({"evaluation": source}, {"evaluation": source, "training": source}):
+        audit = world.submit(
+            AuditSubmission(model=model, inputs=inputs, analyses=(AnalysisSubmission(kind="layer_conductance"),))
+        )
+        with system_session(world.database) as session:
+            digests.append(session.scalar(select(Analysis.digest).where(Analysis.audit_id == audit)))
+    assert digests[0] is not None
+    assert digests[0] == digests[1]
 
 
 def test_another_tenants_model_and_dataset_do_not_exist(
