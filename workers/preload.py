@@ -51,6 +51,9 @@ _LAZY = (
     "sympy.parsing.sympy_parser",  # sympify, for sizes that were checked before
     "sympy.printing.str",
     "sympy.tensor.tensor",  # sympy looks for it when it compares sizes
+    # Hugging Face folders: the classes of transformers that are read, by their own modules, and the Rust tokenizers
+    "workers.subject.huggingface.rewriting",
+    "workers.subject.huggingface.loading",
     # fake tensors and meta kernels
     "torch._dynamo",
     "torch._dynamo.eval_frame",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.contracts.facts import ModelFacts
 from service.contracts.manifest import ModelFormat
-from workers.subject import onnx, pt2
+from workers.subject import huggingface, onnx, pt2
 from workers.subject.magic import format_of
 from workers.subject.network import Loaded, Rewritten
 
@@ -31,6 +31,7 @@ FORMATS: dict[ModelFormat, Format] = {
     each.name: each
     for each in (
         Format(name="pt2", rewrite=lambda source, target, _: pt2.rewrite(source, target), load=pt2.load),
+        Format(name="huggingface", rewrite=huggingface.rewrite, load=huggingface.load),
         Format(name="onnx", rewrite=lambda source, target, _: onnx.rewrite(source, target), load=onnx.load),
     )
 }
