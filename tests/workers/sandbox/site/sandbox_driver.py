@@ -1,12 +1,17 @@
 """Runs the attempts as whoever it is run as, and says what came of them."""
 
 import contextlib
+import dataclasses
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
+
+import sandbox_pickles
 
 from workers.sandbox.client import Zygote
 from workers.sandbox.spec import ChildSpec, Limits
@@ -30,6 +35,75 @@ def finish(zygote, folder, do, *, limits=LIMITS, seconds=40, **job):
     child = zygote.spawn(ChildSpec(entry="sandbox_jobs:run", scratch=stage(folder, do, **job), limits=limits))
     said = list(child.messages(seconds))
     return child.wait(seconds), said
+
+
+def unpickle_everything(folder):
+    """Load every live pickle in one child, and one that only burns time in another; say what became of all around."""
+    outside = folder / "outside"
+    outside.mkdir(mode=0o777)
+    outside.chmod(0o777)
+    secret, target = outside / "secret", outside / "target"
+    for path, text, mode in ((secret, "the broker's password", 0o666), (target, "unchanged", 0o666)):
+        path.write_text(text)
+        path.chmod(mode)
+    before = [_status(path) for path in (secret, target, outside)]
+    zygote = make_zygote()
+    with contextlib.ExitStack() as stack:
+        stack.callback(zygote.close)
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(str(folder / "u"))
+        (folder / "u").chmod(0o777)
+        unix.listen()
+        udp = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        with contextlib.suppress(OSError):  # a machine without IPv6: then the payload can send nothing either
+            udp.bind(("::1", tcp.getsockname()[1]))
+        zygote.start()
+        facts = {
+            "secret": str(secret), "outside": str(target), "folder": str(outside), "parent": zygote.pid,
+            "port": tcp.getsockname()[1], "unix": str(folder / "u"), "packages": sysconfig.get_path("purelib"),
+            **sandbox_pickles.SYSTEM_CALLS[platform.machine()],
+        }  # fmt: skip
+        pickles = {name: text.format(**facts) for name, text in sandbox_pickles.ROWS.items()}
+        ended, said = _unpickled(zygote, folder / "job", pickles)
+        bomb, _ = _unpickled(zygote, folder / "bomb", {"burn time": sandbox_pickles.CPU_BOMB}, cpu_seconds=1)
+        return {
+            "uid": os.getuid(),
+            "entered": said[0],
+            "exit": [ended.reason, ended.detail],
+            "bomb": [bomb.reason, bomb.cpu_seconds],
+            "outcomes": json.loads((folder / "job" / "results" / "value.json").read_text()),
+            "zygote_lives": zygote.pid == facts["parent"] and Path(f"/proc/{zygote.pid}").exists(),
+            "left": Path(f"/proc/{zygote.pid}/task/{zygote.pid}/children").read_text().split(),
+            "outside": sorted(path.name for path in outside.iterdir()),
+            "unchanged": [_status(path) for path in (secret, target, outside)] == before,
+            "connections": [_heard(each) for each in (tcp, unix, udp)],
+            "packages": sorted(path.name for path in Path(facts["packages"]).glob("lamina_way_out*")),
+        }  # fmt: skip
+
+
+def _unpickled(zygote, folder, pickles, **limits):
+    stage(folder, "unpickle")
+    (folder / "inputs").mkdir()
+    for name, program in pickles.items():
+        (folder / "inputs" / name).write_bytes(sandbox_pickles.live(program))
+    spec = ChildSpec(entry="sandbox_jobs:run", scratch=folder, limits=dataclasses.replace(LIMITS, **limits))
+    child = zygote.spawn(spec)
+    said = list(child.messages(40))
+    return child.wait(40), said
+
+
+def _status(path):
+    found = path.stat()
+    return [found.st_mode, found.st_uid, found.st_gid, found.st_mtime_ns, found.st_size, os.listxattr(path)]
+
+
+def _heard(listening):
+    listening.setblocking(False)
+    try:
+        return bool(listening.recv(1) if listening.type == socket.SOCK_DGRAM else listening.accept())
+    except BlockingIOError:
+        return False
 
 
 def attempt_everything(folder):

@@ -7,6 +7,7 @@ import ctypes
 import json
 import mmap
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -83,6 +84,21 @@ def attempt(scratch, line, facts):
             outcomes[name] = f"odd {type(error).__name__}: {error}"
         else:
             outcomes[name] = "succeeded"
+    write(scratch, outcomes)
+
+
+def unpickle(scratch, line):
+    """Load every pickle of the inputs, as code without any validator would."""
+    outcomes = {}
+    for path in sorted((scratch / "inputs").iterdir()):
+        try:
+            pickle.loads(path.read_bytes())
+        except (OSError, MemoryError, RuntimeError) as error:
+            outcomes[path.name] = f"denied {getattr(error, 'errno', None) or error}"
+        except BaseException as error:
+            outcomes[path.name] = f"odd {type(error).__name__}: {error}"
+        else:
+            outcomes[path.name] = "succeeded"
     write(scratch, outcomes)
 
 
