@@ -39,7 +39,8 @@ class Scratch:
     def drop(self, member: str) -> None:
         """Tell the child to leave one member out: a file of its name in `cancel`, looked for at each chunk end."""
         with contextlib.suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            # Not to wait for the reader of a pipe that a weakly confined child may have put there.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             os.close(os.open(member, flags, 0o644, dir_fd=self._cancel))
 
     def clear(self) -> None:

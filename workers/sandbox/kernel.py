@@ -72,16 +72,17 @@ def address_space_bytes() -> int:
 
 
 def resident_bytes(pid: int | str = "self") -> tuple[int, int]:
-    """(all, anonymous + shared memory) resident bytes of a process; (0, 0) once it is gone or hidden.
+    """(all resident, filled) bytes of a process; (0, 0) once it is gone or hidden.
 
-    The second counts what the process itself filled: pages of mapped libraries, which the kernel may drop, are not in.
+    The second counts what the process itself filled, in memory, shared or swapped out: pages of mapped libraries,
+    which the kernel may drop, are not in.
     """
     sizes = _sizes(Path(f"/proc/{pid}/status"))
     if not sizes:
         # Its first thread may have ended, to hide the memory that the others still fill.
         for thread in Path(f"/proc/{pid}/task").glob("*/status"):
             sizes = sizes or _sizes(thread)
-    return sizes.get("VmRSS", 0), sizes.get("RssAnon", 0) + sizes.get("RssShmem", 0)
+    return sizes.get("VmRSS", 0), sizes.get("RssAnon", 0) + sizes.get("RssShmem", 0) + sizes.get("VmSwap", 0)
 
 
 def _sizes(status: Path) -> dict[str, int]:
@@ -89,7 +90,9 @@ def _sizes(status: Path) -> dict[str, int]:
         lines = status.read_text().splitlines()
     except OSError:
         return {}
-    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmRSS", "Rss"))}
+    return {
+        line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmRSS", "VmSwap", "Rss"))
+    }
 
 
 def tasks_of_this_user() -> int:

@@ -70,8 +70,9 @@ def _walk(folder: int) -> Iterator[tuple[str, int, os.stat_result]]:
 
 
 def used(folder: int, most_files: int) -> tuple[int, int]:
-    """(files and folders, bytes on disk) beneath; stops counting past `most_files`, so it costs no more than that.
+    """(files and folders, bytes) beneath; stops counting past `most_files`, so it costs no more than that.
 
+    A sparse file counts as what its reader would get, since who keeps a result writes every byte of it.
     A folder that cannot be looked into counts as more than is allowed: nothing that is ours makes one.
     """
     files, size, waiting = 0, 0, [""]
@@ -91,7 +92,7 @@ def used(folder: int, most_files: int) -> tuple[int, int]:
                     break
                 with contextlib.suppress(FileNotFoundError):
                     status = entry.stat(follow_symlinks=False)
-                    size += status.st_blocks * BLOCK_BYTES
+                    size += max(status.st_size, status.st_blocks * BLOCK_BYTES)
                     if stat.S_ISDIR(status.st_mode):
                         waiting.append(f"{below}/{entry.name}" if below else entry.name)
     return files, size

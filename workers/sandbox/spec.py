@@ -56,7 +56,7 @@ class Limits:
     file_bytes: int = GIBIBYTE
     """The largest file (RLIMIT_FSIZE), not the sum of all files."""
     scratch_bytes: int = 2 * GIBIBYTE
-    """What all its files may take on the disk above what was staged; looked at, as memory is, every 100 ms."""
+    """What all its files together may hold above what was staged; looked at, as memory is, every 100 ms."""
     scratch_files: int = 10_000
     """How many files and folders it may make."""
     open_files: int = 256

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,70 @@ from workers.sandbox import seccomp, syscalls
 PID = 4321
 MACHINES = sorted(seccomp.AUDIT_ARCH)
 REFUSED = seccomp.ERRNO | errno.EPERM
+
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+"""linux-libc-dev's; aarch64 takes the generic numbers (arch/arm64/include/uapi/asm/unistd.h)."""
+RECORDED = {
+    "x86_64": {
+        "socket": 41, "connect": 42, "execve": 59, "fork": 57, "kill": 62, "ptrace": 101, "chmod": 90, "mount": 165,
+        "unshare": 272, "clone": 56, "openat": 257, "symlink": 88, "utimensat": 280, "prctl": 157, "setuid": 105,
+        "memfd_create": 319, "bpf": 321, "execveat": 322, "io_uring_setup": 425, "pidfd_open": 434, "clone3": 435,
+    },
+    "aarch64": {
+        "io_setup": 0, "setxattr": 5, "fcntl": 25, "inotify_init1": 26, "ioctl": 29, "mknodat": 33, "symlinkat": 36,
+        "linkat": 37, "umount2": 39, "mount": 40, "truncate": 45, "chdir": 49, "chroot": 51, "fchmod": 52,
+        "fchmodat": 53, "fchownat": 54, "openat": 56, "vmsplice": 75, "utimensat": 88, "unshare": 97, "ptrace": 117,
+        "kill": 129, "tkill": 130, "tgkill": 131, "setuid": 146, "setpgid": 154, "setsid": 157, "prctl": 167,
+        "mq_open": 180, "shmget": 194, "socket": 198, "socketpair": 199, "bind": 200, "connect": 203, "sendto": 206,
+        "clone": 220, "execve": 221, "perf_event_open": 241, "accept4": 242, "prlimit64": 261, "fanotify_init": 262,
+        "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "finit_module": 273, "seccomp": 277,
+        "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282, "pidfd_send_signal": 424,
+        "io_uring_setup": 425, "pidfd_open": 434, "clone3": 435, "openat2": 437, "landlock_create_ruleset": 444,
+        "fchmodat2": 452,
+    },
+}  # fmt: skip
+"""So that something is checked where the headers are not installed."""
+
+
+def numbers_of(header: Path) -> dict[str, int]:
+    """`#define __NR_name 1`; the generic header writes __NR3264_ where 32-bit machines have another call."""
+    return {
+        name: int(number) for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
+    }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_table_says_what_the_kernels_headers_say(machine: str) -> None:
+    """The aarch64 column was never run: this is what stands for it."""
+    if not HEADERS[machine].exists():
+        pytest.skip(f"{HEADERS[machine]} is not installed (linux-libc-dev)")
+    theirs = numbers_of(HEADERS[machine])
+    ours = syscalls.numbers({**syscalls.DENIED, **syscalls.GUARDED}, machine)
+    newer = {name for name, number in ours.items() if number > max(theirs.values()) - 1}
+    assert {name: number for name, number in ours.items() if theirs.get(name) != number and name not in newer} == {}
+    absent = {name for name in {**syscalls.DENIED, **syscalls.GUARDED} if name not in ours}
+    assert absent & set(theirs) == set()
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_table_says_what_was_recorded(machine: str) -> None:
+    ours = syscalls.numbers({**syscalls.DENIED, **syscalls.GUARDED}, machine)
+    assert {name: ours[name] for name in RECORDED[machine]} == RECORDED[machine]
+
+
+def test_what_a_machine_lacks_is_a_call_of_the_old_kind() -> None:
+    """aarch64 never had them; what replaced each is in the table too."""
+    every = {**syscalls.DENIED, **syscalls.GUARDED}
+    lacking = {name for name, (_, arm) in every.items() if arm is None}
+    assert lacking == {
+        "fork", "vfork", "uselib", "chmod", "chown", "lchown", "utime", "utimes", "futimesat", "inotify_init",
+        "symlink", "link", "mknod", "modify_ldt", "iopl", "ioperm", "open", "creat",
+    }  # fmt: skip
+    assert {name for name, (intel, _) in every.items() if intel is None} == set()
 
 
 def verdict(machine: str, number: int, *arguments: int, arch: int | None = None, device: bool = False) -> int:
