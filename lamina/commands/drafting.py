@@ -28,7 +28,7 @@ def draft_dataset(
     from lamina.drafting import draft
     from service.contracts.facts import ModelFacts
 
-    target = out or file.with_suffix(".facts.json")
+    target = out or file.with_name(f"{file.name}.facts.json")
     if target.exists() and not force:
         raise Usage(f"{target} exists; --force overwrites it, --out names another")
     made = draft(file, label=label or None, model=read_facts(ModelFacts, model_facts) if model_facts else None)

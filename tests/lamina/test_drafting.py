@@ -96,6 +96,6 @@ def test_the_command_writes_beside_the_file_and_does_not_overwrite(tmp_path):
     path = written(tmp_path, CHURN)
     runner = CliRunner()
     assert runner.invoke(app, ["dataset", "draft", str(path), "--label", "churned"]).exit_code == 0
-    facts = DatasetFacts.model_validate_json((tmp_path / "churn.facts.json").read_bytes())
+    facts = DatasetFacts.model_validate_json((tmp_path / "churn.csv.facts.json").read_bytes())
     assert len(facts.columns) == 5
     assert runner.invoke(app, ["dataset", "draft", str(path), "--label", "churned"]).exit_code == 2
