@@ -1,5 +1,8 @@
 """What is audited, and what can be asked of it? Models, datasets and kinds."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
@@ -63,7 +66,12 @@ def add_model(
 
 @datasets.command("add")
 def add_dataset(
-    file: File,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE_OR_FOLDER", exists=True, readable=True, help="The file to upload, or a folder of images."
+        ),
+    ],
     name: NameOption,
     facts: FactsFile,
     version: Annotated[str, typer.Option(help="Version, unique within the name.")] = "1",
@@ -72,12 +80,16 @@ def add_dataset(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload an `.npz` file and register it as a version of a dataset."""
+    """Upload a file of examples and register it as a version of a dataset.
+
+    Formats: npz, npy, safetensors, csv, jsonl, parquet, or a zip of PNG, JPEG or WebP images. A folder with a folder of
+    images for each class, or with labels.csv, is zipped on the way. `lamina dataset draft` suggests facts of a table.
+    """
     from service.contracts.facts import DatasetFacts
 
     declared = read_facts(DatasetFacts, facts)
-    with client(home) as service:
-        blob = upload(service, file)
+    with client(home) as service, whole(file) as one:
+        blob = upload(service, one)
         view = service.register_dataset(name=name, version=version, blob=blob.digest, facts=declared)
         if wait:
             view = service.wait_for_dataset(view.id, deadline=deadline)
@@ -99,21 +111,26 @@ def list_datasets(home: Home = None, as_json: AsJson = False) -> None:
 
 
 @models.command("show")
-def show_model(reference: Reference, home: Home = None, as_json: AsJson = False) -> None:
-    """One version of a model: its facts, its layers and what can be audited of each."""
+def show_model(
+    reference: Reference,
+    html: Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Save its inspection as a page.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """One version of a model: its warnings, its tree of layers and what can be asked of each."""
+    from lamina.commands.inspected import print_inspection
+
     with client(home) as service:
         view = find_model(service, reference)
+        if html is not None:
+            html.write_bytes(service.inspection(view.id))
+            remark(f"written to {html}")
     if as_json:
         show_json(view)
         return
     _describe(view)
     if view.manifest is not None:
-        say(f"parameters {view.manifest.parameters}, written by torch {view.manifest.torch_version}")
-        rows = (
-            (layer.name, layer.type, " × ".join(layer.output_shape), layer.parameters, layer.reason or layer.auditable)
-            for layer in view.manifest.layers
-        )
-        show_table(("layer", "type", "output", ">parameters", "can be audited"), rows)
+        print_inspection(view)
 
 
 @datasets.command("show")
@@ -128,7 +145,17 @@ def show_dataset(reference: Reference, home: Home = None, as_json: AsJson = Fals
     if view.manifest is not None:
         found = view.manifest
         shape = " × ".join(found.inputs.shape)
-        say(f"{found.examples} examples, together {shape}, values from {found.low:g} to {found.high:g}")
+        say(
+            f"{found.examples} examples, together {shape}, values from {found.low:g} to {found.high:g} ({found.format})"
+        )
+        if found.label_counts:
+            names = view.facts.classes
+            rows = zip(names, found.label_counts, strict=False)
+            show_table(("class", ">examples"), rows)
+        for note in found.notes:
+            remark(f"note: {note}")
+        for warning in found.warnings:
+            remark(f"warning ({warning.code}): {warning.detail}. {warning.advice or ''}".rstrip())
 
 
 def kinds(
@@ -184,6 +211,20 @@ def read_facts(kind: "type[Facts]", file: Path) -> "Facts":
     except ValidationError as error:
         faults = [f"  /{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise Usage(f"{file} holds no {kind.__name__}:\n" + "\n".join(faults)) from error
+
+
+@contextmanager
+def whole(given: Path) -> Iterator[Path]:
+    """A file as it is; a folder of images as a zip that is there while this lasts. Raises `Usage`."""
+    if not given.is_dir():
+        yield given
+        return
+    from lamina.folder import packed
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, f"{given.resolve().name or 'images'}.zip")
+        remark(f"packed {packed(given, target):,} images")
+        yield target
 
 
 def upload(service: "Client", file: Path) -> "BlobView":

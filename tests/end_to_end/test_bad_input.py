@@ -54,7 +54,7 @@ def bomb() -> bytes:
 
 
 DATASETS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "not an archive": (lambda: b"hello", "npz"),
+    "a line of text": (lambda: b"hello", "column"),
     "cut short": (lambda: npz(**good())[:-40], "npz"),
     "empty file": (lambda: b"", "npz"),
     "no examples": (lambda: npz(**good(0)), "example"),

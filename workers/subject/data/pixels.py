@@ -181,6 +181,8 @@ def _decoded(content: bytes, name: str) -> PIL.Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
+            if form == "PNG":  # Pillow forgives a file that ends after its last pixel; its checksums tell
+                PIL.Image.open(io.BytesIO(content), formats=(form,)).verify()
             image = PIL.Image.open(io.BytesIO(content), formats=(form,))
             if image.width * image.height > IMAGE_PIXELS:
                 raise PIL.Image.DecompressionBombError(f"{image.width} x {image.height} pixels")

@@ -26,6 +26,8 @@ _PICKLE = (
     "a Python pickle (.pkl, .pt, .pth or .joblib), which runs code when it is opened",
     f"Open it where you trust it and save plain arrays:\n    import numpy\n    {_ARRAYS}",
 )
+_ELSE = f"Save a table as csv ({_TABLE}) or arrays as npz ({_ARRAYS})."
+_SOUND = f"Decode it to numbers, and save those: {_ARRAYS}"
 _PACKED = "Unpack it and send what is in it."
 _SHEET = f"Save the sheet as csv, or:\n    table = pandas.read_excel(file)\n    {_TABLE}"
 _KERAS = (
@@ -62,18 +64,18 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file (.xls)", _SHEET),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file", f"Save its arrays: scipy.io.loadmat(file); {_ARRAYS}"),
     (b"RDX", "an R data file", "In R: write.csv(table, file, row.names = FALSE)"),
-    (b"<stata_dta>", "a Stata file", f"table = pandas.read_stata(file); {_TABLE}"),
+    (b"<stata_dta>", "a Stata file", f"Save it as csv: table = pandas.read_stata(file); {_TABLE}"),
     (b"\x89PNG\r\n\x1a\n", *_IMAGE),
     (b"\xff\xd8\xff", *_IMAGE),
     (b"GIF8", "a GIF image", "Convert it to PNG, and put it in a zip."),
     (b"BM", "a BMP image", "Convert it to PNG, and put it in a zip."),
     (b"II*\x00", "a TIFF image", "Convert it to PNG, and put it in a zip."),
     (b"MM\x00*", "a TIFF image", "Convert it to PNG, and put it in a zip."),
-    (b"%PDF", "a PDF document", _TABLE),
-    (b"\x7fELF", "a program", NEEDED),
-    (b"MZ", "a program", NEEDED),
-    (b"fLaC", "a sound file", _ARRAYS),
-    (b"ID3", "a sound file", _ARRAYS),
+    (b"%PDF", "a PDF document", _ELSE),
+    (b"\x7fELF", "a program", _ELSE),
+    (b"MZ", "a program", _ELSE),
+    (b"fLaC", "a sound file", _SOUND),
+    (b"ID3", "a sound file", _SOUND),
     (b"\xff\xfe", "text in UTF-16", 'Save it as UTF-8: open(file, "w", encoding="utf-8")'),
     (b"\xfe\xff", "text in UTF-16", 'Save it as UTF-8: open(file, "w", encoding="utf-8")'),
 )
@@ -81,11 +83,11 @@ _INSIDE: tuple[tuple[str, str, str], ...] = (
     ("xl/workbook.xml", "an Excel workbook (.xlsx)", _SHEET),
     ("xl/workbook.bin", "an Excel workbook (.xlsb)", _SHEET),
     ("content.xml", "an OpenDocument file (.ods)", _SHEET),
-    ("word/document.xml", "a Word document", _TABLE),
+    ("word/document.xml", "a Word document", _ELSE),
     ("data.pkl", "a Python pickle in a zip (torch.save), which runs code when it is opened", _PICKLE[1]),
     ("models/model.json", "a torch.export archive (.pt2), which is a model", _MODEL),
     ("model.weights.h5", "a Keras model (.keras)", _MODEL),
-    ("META-INF/MANIFEST.MF", "a Java archive", NEEDED),
+    ("META-INF/MANIFEST.MF", "a Java archive", _ELSE),
 )
 
 
@@ -94,7 +96,7 @@ def told(source: Path) -> DatasetFormat:
     with source.open("rb") as file:
         start = file.read(_START)
     if not start:
-        raise not_a_dataset("empty", NEEDED)
+        raise not_a_dataset("empty", _ELSE)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _told_zip(source)
     binary: tuple[tuple[bytes, DatasetFormat], ...] = ((b"\x93NUMPY", "npy"), (b"PAR1", "parquet"))
@@ -108,7 +110,7 @@ def told(source: Path) -> DatasetFormat:
 
 def not_a_dataset(what: str, remedy: str) -> Refusal:
     """The refusal of a file that is something else."""
-    return Refusal("not-a-dataset", f"the file is {what}; {NEEDED}", remedy[:1].upper() + remedy[1:])
+    return Refusal("not-a-dataset", f"the file is {what}; {NEEDED}", remedy)
 
 
 def _told_zip(source: Path) -> DatasetFormat:
@@ -146,20 +148,22 @@ def _told_text(start: bytes) -> DatasetFormat:
     if (start[:1] == b"\x78" and _inflates(start)) or start[:2] == b"ZF":
         raise not_a_dataset("compressed by zlib, as joblib writes pickles", _PICKLE[1])
     if start[:4] == b"RIFF":
-        raise not_a_dataset(*(_IMAGE if start[8:12] == b"WEBP" else ("a sound or video file", _ARRAYS)))
+        raise not_a_dataset(*(_IMAGE if start[8:12] == b"WEBP" else ("a sound or video file", _SOUND)))
     if start[257:262] == b"ustar":
         raise not_a_dataset("a tar archive", _PACKED)
     if start[4:8] == b"ftyp":
         raise not_a_dataset("a video or HEIF image", "Convert images to PNG or JPEG, and put them in a zip.")
     if b"\x00" in start:
-        raise not_a_dataset("of no format that is known here, and no text", NEEDED)
+        raise not_a_dataset("of no format that is known here, and no text", _ELSE)
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
     if text[:1] == b"{":
         return "jsonl"
     if text[:1] == b"[":
         raise not_a_dataset("a JSON array", "Write one object per line (jsonl): print(json.dumps(row), file=file)")
     if text[:1] == b"<":
-        raise not_a_dataset("an HTML or XML document", f"table = pandas.read_html(file)[0]; {_TABLE}")
+        raise not_a_dataset(
+            "an HTML or XML document", f"Save its table as csv: table = pandas.read_html(file)[0]; {_TABLE}"
+        )
     if text[:5] in (b"(lp0\n", b"(dp0\n", b"cnump", b"c__bu", b"cposi"):
         raise not_a_dataset(*_PICKLE)
     return "csv"

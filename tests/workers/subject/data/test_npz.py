@@ -256,6 +256,7 @@ def test_a_truncated_file_is_refused(share, tmp_path, refused):
     assert refused(source).code == "corrupt-archive"
 
 
+@pytest.mark.slow
 def test_damaged_copies_are_refused_or_come_in_and_none_crashes(tmp_path):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, inputs=INPUTS, labels=LABELS)
