@@ -89,12 +89,13 @@ def _sandbox() -> Finding:
     if measured.level is Level.FULL:
         return Finding("sandbox", "ok", found)
     why = "; ".join((*measured.missing, *(f"not denied: {door}" for door in measured.open_doors)))
+    weakest = measured.level is Level.RLIMITS_ONLY
     return Finding(
         "sandbox",
         "note",
         f"{found} ({why})" if why else found,
-        "only models of trusted principals run here, with LAMINA_ALLOW_WEAK_SANDBOX=true; a kernel with Landlock (5.13 "
-        "or newer) and seccomp gives level full",
+        f"only models of trusted principals run here{', with LAMINA_ALLOW_WEAK_SANDBOX=true' if weakest else ''}; "
+        "a kernel with Landlock (5.13 or newer) and seccomp gives level full",
     )
 
 

@@ -76,7 +76,7 @@ class Settings(BaseModel):
         "cpu", description="Device of this worker's children."
     )
     allow_weak_sandbox: bool = Field(
-        default=False, description="Let trusted principals' models run below sandbox level full."
+        default=False, description="Let trusted principals' models run at sandbox level rlimits-only, too."
     )
     log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = Field("INFO", description="Log level.")
 
