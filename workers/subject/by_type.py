@@ -181,7 +181,8 @@ class _Walk:
 def _operator_name(target: Any) -> str:
     if isinstance(target, torch._ops.OpOverload):
         return target._schema.name.removeprefix("aten::").removesuffix("_")
-    return str(getattr(target, "__name__", target))
+    name = str(getattr(target, "__name__", target))
+    return "torch.cond" if name == "selected" else name
 
 
 def _differentiable(node: fx.Node) -> bool:

@@ -385,3 +385,6 @@ _BUILD: dict[str, Callable[[Operator], nn.Module]] = {
     "alpha_dropout": _dropout(nn.AlphaDropout),
     "feature_alpha_dropout": _dropout(nn.FeatureAlphaDropout),
 }
+
+LAYERS = frozenset(_BUILD)
+"""Operators that may be a module of torch.nn of their own."""

@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 
 from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
 from workers.subject.by_type import not_applicable
+from workers.subject.conditional import inline
 from workers.subject.digest import digest_of_file
 from workers.subject.network import Loaded, Rewritten
 from workers.subject.payload import Payloads, payloads
@@ -103,7 +104,7 @@ def _unexpected(inner: str) -> Refusal:
     if re.fullmatch(r"data/(weights|constants)/[\w\-]{1,64}\.pt", inner):
         return Refusal(
             "pickled-weights",
-            f"member {quoted(inner)} holds the weights as a pickle, which torch 2.8 wrote and which runs code when read",
+            f"member {quoted(inner)} is a pickle of weights, as torch 2.8 wrote them, which runs code when read",
             _CONVERT,
         )
     if inner.startswith("data/aotinductor/"):
@@ -135,6 +136,7 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
             program = move_to_device_pass(program, device)
     inputs, batch = _inputs(program)
     with _explained("turned into modules"):
+        inlined = inline(program)
         model: nn.Module = torch.export.unflatten(program)
     model.eval()
     _compiled(model)
@@ -152,8 +154,9 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
     _take_by_position(model, program)
     rehydrated, notes = rehydrate(model, inputs)
     return Loaded(
-        model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen, batch=batch,
-        rehydrated=rehydrated, type_based=not_applicable(model), notes=notes,
+        model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen,
+        batch=inlined.batch or batch, rehydrated=rehydrated, type_based=not_applicable(model),
+        notes=(*inlined.notes, *notes),
     )  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def _compiled(model: nn.Module) -> None:
     Hooks fire the same and numbers are the same; a pass of a small transformer takes 0.5 ms instead of 4.4 ms.
     """
     for module in model.modules():
-        if "_run_with_interpreter" in vars(module):
+        if isinstance(vars(module).get("graph_module"), torch.fx.GraphModule):
             vars(module)["_run_with_interpreter"] = False
             vars(module)["graph_module"].recompile()  # calls of shared modules were renamed after it was made
 
