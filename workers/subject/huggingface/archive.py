@@ -42,7 +42,7 @@ _REFUSED = {
 
 
 def looks_like(names: Iterable[str]) -> bool:
-    """Whether a zip of these members is a folder of Hugging Face: config.json beside *.safetensors, one deep at most."""
+    """Whether a zip of these members is a Hugging Face folder: config.json beside *.safetensors, one deep at most."""
     found = list(names)
     folders = {posixpath.dirname(name) for name in found if posixpath.basename(name) == CONFIG and name.count("/") <= 1}
     return any(name.endswith(".safetensors") and posixpath.dirname(name) in folders for name in found)

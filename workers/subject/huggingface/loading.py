@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
         chosen=0,
         batch=None,
         tokenizer=None if content is None else pieces_of(content, said["padding"], models.vocabulary_of(stock)),
-        type_based=found.family.type_based,
+        type_based=_type_based(found),
         notes=network.notes,
     )
 
@@ -57,7 +56,7 @@ def _tensors(archive: Archive) -> dict[str, Tensor]:
     name = f"{ROOT}/{WEIGHTS}"
     stream = _Stream(archive.chunks(name))
     length = int.from_bytes(stream.take(8), "little")
-    header = laid_out(bytes(stream.take(length)), archive.sizes[name])
+    header = laid_out(stream.take(length), archive.sizes[name])
     found: dict[str, Tensor] = {}
     for key, stored in header.items():
         found[key] = _tensor(stored, stream)
@@ -65,12 +64,11 @@ def _tensors(archive: Archive) -> dict[str, Tensor]:
 
 
 def _tensor(stored: Stored, stream: "_Stream") -> Tensor:
-    dtype = _DTYPES[stored.dtype]
-    if not stored.bytes:
-        return torch.empty(stored.shape, dtype=dtype)
-    content = bytearray(stored.bytes)
-    stream.into(content)
-    return torch.frombuffer(content, dtype=dtype, count=prod(stored.shape)).reshape(stored.shape)
+    """In memory that torch allocates: what is aligned otherwise is multiplied in another order, to other last digits."""
+    tensor = torch.empty(stored.shape, dtype=_DTYPES[stored.dtype])
+    if stored.bytes:
+        stream.into(memoryview(tensor.reshape(-1).numpy()).cast("B"))
+    return tensor
 
 
 class _Stream:
@@ -80,27 +78,38 @@ class _Stream:
         self._chunks = chunks
         self._rest = memoryview(b"")
 
-    def take(self, length: int) -> bytearray:
+    def take(self, length: int) -> bytes:
         """The next `length` bytes."""
         content = bytearray(length)
-        self.into(content)
-        return content
+        self.into(memoryview(content))
+        return bytes(content)
 
-    def into(self, content: bytearray) -> None:
-        """Fills `content` with what comes next."""
-        at = 0
-        while at < len(content):
+    def into(self, place: memoryview) -> None:
+        """Fills `place` with what comes next."""
+        while place:
             if not self._rest:
                 self._rest = memoryview(next(self._chunks))
-            count = min(len(self._rest), len(content) - at)
-            content[at : at + count] = self._rest[:count]
-            self._rest, at = self._rest[count:], at + count
+            count = min(len(self._rest), len(place))
+            place[:count] = self._rest[:count]
+            self._rest, place = self._rest[count:], place[count:]
 
 
 def _start(stock: nn.Module) -> int | None:
     """The decoder's first token: the one the config names, else the padding, as T5 was trained."""
     named = getattr(stock.config, "decoder_start_token_id", None)
     return models.pad_of(stock) if named is None else int(named)
+
+
+_RULED = ("relu", "leaky_relu", "sigmoid", "tanh")
+"""Activations that become modules of torch.nn for which rules by module type exist."""
+
+
+def _type_based(found: Described) -> str | None:
+    """Why rules that go by module type would give wrong numbers, if they would."""
+    activation = found.keys.get("hidden_act", "relu")
+    if found.family.type_based is None and activation not in _RULED:
+        return f"its activation, {activation}, is a module for which there is no rule"
+    return found.family.type_based
 
 
 _HINTS = {"N": 2, "T": 5, "S": 7, "H": 11, "W": 13}

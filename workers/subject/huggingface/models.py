@@ -94,6 +94,12 @@ def _built(described: Described) -> nn.Module:
     return network
 
 
+def effective(network: nn.Module, described: Described) -> dict[str, Any]:
+    """Every key that the configuration was given or filled in itself: equal networks, equal keys."""
+    values = {key: getattr(network.config, key) for key in described.family.keys if hasattr(network.config, key)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in sorted(values.items())}
+
+
 def pad_of(network: nn.Module) -> int | None:
     """The id that stands for no token, by the network's configuration."""
     value = getattr(network.config, "pad_token_id", None)

@@ -57,7 +57,7 @@ def rewrite(source: Path, target: Path, facts: ModelFacts) -> Rewritten:
         tokenizer = None if found.family.image else _tokenizer(archive, folder, blank)
         matched = match(blank, weights_of(archive, source, folder, Path(room)), found)
         _long_enough(blank, found, facts)
-        network = _network(found, matched, tokenizer, facts)
+        network = _network(models.effective(blank, found), found, matched, tokenizer, facts)
         with Writer(target, ROOT) as writer:
             writer.add_bytes(NETWORK, _json(network))
             _write_weights(writer, matched.weights)
@@ -88,13 +88,15 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def _network(found: Described, matched: Matched, tokenizer: Read | None, facts: ModelFacts) -> dict[str, Any]:
+def _network(
+    keys: dict[str, Any], found: Described, matched: Matched, tokenizer: Read | None, facts: ModelFacts
+) -> dict[str, Any]:
     """What `load` needs to know besides the weights."""
     texts = facts.input.kind == "text"
     return {
         "model_type": found.model_type,
         "architecture": found.architecture,
-        "keys": found.keys,
+        "keys": keys,
         "outputs": found.outputs,
         "tied": matched.tied,
         "inputs": 1 if found.family.image else 2 if texts else min(1 + len(facts.further_inputs), 3),
