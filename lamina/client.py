@@ -171,6 +171,11 @@ class Client:
         """Every version of every model, or of the one called `name`, newest first."""
         return self._pages(Page[ModelView], "/v1/models", {"name": name})
 
+    def inspection(self, model: UUID, inspection_format: Literal["html", "json"] = "html") -> bytes:
+        """What inspection says of a model: a page that needs nothing else, or its values as JSON."""
+        path = f"/v1/models/{model}/inspection"
+        return self._transport.send("GET", path, params={"format": inspection_format}).content
+
     def dataset(self, dataset: UUID) -> DatasetView:
         """One version of a dataset."""
         return self._get(DatasetView, f"/v1/datasets/{dataset}")

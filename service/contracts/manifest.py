@@ -95,6 +95,9 @@ class ModelManifest(Value):
         (), description="What a reader of this model's numbers must know."
     )
     black_box: bool = Field(default=False, description="Whether only outputs can be seen: no layers, no gradients.")
+    analysed: Annotated[int, Field(ge=0, le=63), WHOLE] = Field(
+        0, description="Which of `outputs` is analysed, counted from 0."
+    )
     flops: Count | None = Field(None, description="Floating-point operations of one example.")
     rehydrated: Count | None = Field(
         None, description="Layers turned back into modules of torch.nn; null where the format has them anyway."

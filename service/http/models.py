@@ -1,5 +1,8 @@
 """Endpoints of models: bytes with a name, a version and the facts their owner declares."""
 
+import hashlib
+
+from flask import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
@@ -20,8 +23,12 @@ from service.http.idempotency import once
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, NoQuery, Reply
 from service.http.problems import missing
+from service.http.reports import FORMATS, POLICY, ReportQuery, form_asked_for
 from service.http.views import show_model
+from service.report import inspection
+from service.report.inspection_html import render
 from service.store import questions
+from service.store.tables import Model, Principal
 from service.work.intake import register_model
 
 models = Resource(
@@ -117,3 +124,55 @@ def get_model(call: Call[NoQuery, None]) -> Reply:
         if row is None:
             raise missing("model")
         return Reply(value=show_model(row))
+
+
+@models.endpoint(
+    "GET",
+    "/v1/models/{id}/inspection",
+    scope="read",
+    headers=(IF_NONE_MATCH,),
+    answers=(
+        Answer(status=200, description="The inspection.", media_types=tuple(FORMATS), headers=(ETAG,)),
+        Answer(status=304, description="As it was."),
+    ),
+    problems=("not-acceptable",),
+)
+def get_inspection(call: Call[ReportQuery, None]) -> Response:
+    """Read what inspection says of a model.
+
+    A page for people: warnings with advice, what was declared beside what was found, what was changed on the way in,
+    and the tree of layers with what can be asked of each. As JSON the same values. It is there in every state: a
+    refused model shows why and what to do.
+    """
+    form = form_asked_for(call)
+    with call.reads() as session:
+        row = questions.model(session, call.id)
+        if row is None:
+            raise missing("model")
+        shown = inspection.build(_registered(session, row))
+    content = render(shown) if form == "html" else shown.model_dump_json()
+    media_type = "text/html; charset=utf-8" if form == "html" else "application/json"
+    response = Response(content, content_type=media_type)
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    if form == "html":
+        response.headers["Content-Security-Policy"] = POLICY
+    response.vary.add("Accept")
+    response.make_conditional(call.request)
+    return response
+
+
+def _registered(session: Session, row: Model) -> inspection.Registered:
+    view = show_model(row)
+    by = session.get(Principal, row.created_by)
+    return inspection.Registered(
+        name=view.name,
+        version=view.version,
+        state=view.state,
+        source_digest=view.source_digest,
+        by=str(row.created_by) if by is None else by.name,
+        at=view.created_at,
+        facts=view.facts,
+        manifest=view.manifest,
+        refusal=view.refusal,
+    )

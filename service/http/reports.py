@@ -48,9 +48,7 @@ def get_report(call: Call[ReportQuery, None]) -> Response:
 
     It is drawn once, when the last analysis has ended; until then the answer is `report-not-ready` with Retry-After.
     """
-    form = call.query.format or FORMATS.get(call.request.accept_mimetypes.best_match(tuple(FORMATS)) or "")
-    if form is None:
-        raise Refusal("not-acceptable", "The report is served as text/html and as application/json.")
+    form = form_asked_for(call)
     with call.reads() as session:
         row = questions.audit(session, call.id)
         if row is None:
@@ -61,6 +59,15 @@ def get_report(call: Call[ReportQuery, None]) -> Response:
     if form == "html":
         response.headers["Content-Security-Policy"] = POLICY
     return response
+
+
+def form_asked_for(call: Call[ReportQuery, None]) -> str:
+    """html or json, by `format` or else by Accept; without either a page. Raises Refusal."""
+    accepted = call.request.accept_mimetypes
+    form = call.query.format or FORMATS.get(accepted.best_match(tuple(FORMATS)) or "" if accepted else "text/html")
+    if form is None:
+        raise Refusal("not-acceptable", "This is served as text/html and as application/json.")
+    return form
 
 
 def _drawn(session: Session, audit: Audit, form: str) -> Artifact:

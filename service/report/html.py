@@ -49,7 +49,7 @@ def render(report: AuditReport, figures: Mapping[FigureKey, str], pictures: Mapp
     content = twin.write(report)
     page = _Page(report.model_dump(mode="json"), digest_of(content), figures, pictures)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             page=page,
@@ -60,7 +60,8 @@ def render(report: AuditReport, figures: Mapping[FigureKey, str], pictures: Mapp
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this folder; every value is escaped, and a name that is not there is an error."""
     return Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -85,11 +86,7 @@ class _Page:
 
     def at(self, pointer: str, tag: str = "span", style: str = "") -> Markup:
         """An element that shows what stands at a pointer, and says which pointer that is."""
-        value = resolve(self.twin, pointer)
-        because = f' title="{escape(value["because"])}"' if isinstance(value, dict) and "because" in value else ""
-        classes = f' class="{escape(style)}"' if style else ""
-        name, shown = escape(pointer), escape(text_of(value))
-        return Markup(f'<{tag}{classes}{because} data-pointer="{name}">{shown}</{tag}>')  # noqa: S704  # all escaped
+        return pointed(self.twin, pointer, tag, style)
 
     def rows(self, pointer: str) -> Iterator[Markup]:
         """The rows of a table: cells that are numbers stand to the right."""
@@ -121,6 +118,15 @@ class _Page:
         if not content.startswith(PNG_SIGNATURE):
             raise ValueError(f"the picture {artifact!r} is no PNG")
         return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def pointed(document: JsonValue, pointer: str, tag: str = "span", style: str = "") -> Markup:
+    """An element that shows what stands at a pointer into `document`, and says which pointer that is."""
+    value = resolve(document, pointer)
+    because = f' title="{escape(value["because"])}"' if isinstance(value, dict) and "because" in value else ""
+    classes = f' class="{escape(style)}"' if style else ""
+    name, shown = escape(pointer), escape(text_of(value))
+    return Markup(f'<{tag}{classes}{because} data-pointer="{name}">{shown}</{tag}>')  # noqa: S704  # all escaped
 
 
 def resolve(document: JsonValue, pointer: str) -> Any:

@@ -39,6 +39,7 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifes
         layers=found.layers,
         notes=tuple(note[:4000] for note in notes[:100]),
         warnings=notices(examined)[:100],
+        analysed=min(loaded.chosen, 63),
         black_box=loaded.black_box,
         flops=None if trial.flops is None else trial.flops.total,
         rehydrated=loaded.rehydrated,

@@ -89,7 +89,8 @@ def inventory(loaded: Loaded, facts: ModelFacts, pair: tuple[Tensor, ...], flops
         seen = _values_only(loaded, pair, error, most_calls)
     parents = {name.rsplit(".", depth)[0] for name in seen for depth in range(1, name.count(".") + 1)}
     leaves = [modules[name] for name in seen if name not in parents and name in modules]
-    rules = loaded.type_based or (EXPORTED if any(exported(module) for module in leaves) else None)
+    based = loaded.type_based and loaded.type_based.removeprefix("not applicable, because ")
+    rules = based or (EXPORTED if any(exported(module) for module in leaves) else None)
     counted = {} if flops is None else flops.layers
     return Inventory(
         layers=tuple(
@@ -119,9 +120,8 @@ def _modules(model: nn.Module) -> dict[str, nn.Module]:
 def _probes(loaded: Loaded, pair: tuple[Tensor, ...], facts: ModelFacts) -> Iterator[Probe]:
     """A probe per target until every layer is on the path of one: heads of single classes are off the others' paths."""
     output = loaded.outputs[loaded.chosen]
-    fixed = all(isinstance(axis, int) for axis in output.shape[1:])
-    axes = tuple(int(axis) for axis in output.shape[1:]) if fixed else None
-    single = axes is not None and prod(axes) == 1
+    axes = tuple(axis if isinstance(axis, int) else None for axis in output.shape[1:])
+    single = prod(axis or 2 for axis in axes) == 1
     targets = [Target.value()] if single else _targets(axes, len(facts.output.classes))
     left: set[str] | None = None
     for target in targets:
@@ -134,10 +134,10 @@ def _probes(loaded: Loaded, pair: tuple[Tensor, ...], facts: ModelFacts) -> Iter
             return
 
 
-def _targets(axes: tuple[int, ...] | None, classes: int) -> list[Target]:
-    depth = len(axes) if axes else 1
-    count = min(_TARGETS, axes[0] if axes else max(classes, 1))
-    return [Target.element(*(at, *([0] * (depth - 1)))) for at in range(count)]
+def _targets(axes: tuple[int | None, ...], classes: int) -> list[Target]:
+    """The first elements along the first axis; an axis without a size is one that the file leaves open."""
+    count = min(_TARGETS, axes[0] if axes and axes[0] is not None else max(classes, 1))
+    return [Target.element(at, *([0] * (len(axes) - 1))) for at in range(count)]
 
 
 def _shapes(loaded: Loaded, pair: tuple[Tensor, ...], most_calls: int) -> dict[Call, torch.Size]:
