@@ -5,6 +5,7 @@ import json
 import lzma
 import re
 import zlib
+from codecs import BOM_UTF8
 from pathlib import Path
 
 START = 8192
@@ -109,7 +110,7 @@ def is_safetensors(path: Path, start: bytes) -> bool:
 def text_of(start: bytes) -> str | None:
     """The start as text; None where it holds what no text holds."""
     try:
-        text = start.decode("utf-8-sig", errors="strict" if len(start) < START else "ignore")
+        text = start.removeprefix(BOM_UTF8).decode(errors="strict" if len(start) < START else "ignore")
     except UnicodeDecodeError:
         return None
     return None if any(ord(mark) < 32 and mark not in "\t\n\r\f" for mark in text) else text

@@ -42,35 +42,40 @@ def check_expansion(nodes: Iterable[NodeProto], functions: Mapping[FunctionKey, 
         total = 0
         for node in _with_inner(body):
             key = (domain_of(node.domain), node.op_type, node.overload)
-            total += 1
-            if key not in functions:
-                continue
-            if key in callers or len(callers) >= MAX_CALLS:
-                raise Refusal(
-                    "too-deep",
-                    f"the function {quoted(node.op_type)} calls itself, or functions call each other more than"
-                    f" {MAX_CALLS} deep",
-                    _INLINE,
-                )
-            if key not in sizes:
-                sizes[key] = size(functions[key].node, (*callers, key))
-            total += sizes[key]
+            total += 1 + (called(node, key, callers) if key in functions else 0)
             if total > MAX_NODES:
-                raise Refusal(
-                    "too-large",
-                    f"the model has more than {MAX_NODES:,} nodes once its functions are written out",
-                    "Send a smaller model.",
-                )
+                raise _too_large()
         return total
+
+    def called(node: NodeProto, key: FunctionKey, callers: tuple[FunctionKey, ...]) -> int:
+        if key in callers or len(callers) >= MAX_CALLS:
+            raise Refusal(
+                "too-deep",
+                f"the function {quoted(node.op_type)} calls itself, or functions call each other more than"
+                f" {MAX_CALLS} deep",
+                _INLINE,
+            )
+        if key not in sizes:
+            sizes[key] = size(functions[key].node, (*callers, key))
+        return sizes[key]
 
     size(nodes, ())
 
 
 def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    left = list(nodes)
+    left = [nodes]
     while left:
-        node = left.pop()
-        yield node
-        for attribute in node.attribute:
-            for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
-                left.extend(graph.node)
+        for node in left.pop():
+            yield node
+            for attribute in node.attribute:
+                left.extend(graph.node for graph in attribute.graphs)
+                if attribute.HasField("g"):
+                    left.append(attribute.g.node)
+
+
+def _too_large() -> Refusal:
+    return Refusal(
+        "too-large",
+        f"the model has more than {MAX_NODES:,} nodes once its functions are written out",
+        "Send a smaller model, or only the part that is to be audited.",
+    )

@@ -15,8 +15,8 @@ from workers.subject.onnx.tensors import settle
 from workers.subject.onnx.trees import check_trees
 from workers.subject.refusal import Refusal, quoted
 
-MAX_NODES = 100_000
-MAX_TENSORS = 100_000
+MAX_NODES = 50_000
+MAX_TENSORS = 50_000
 MAX_DEPTH = 8
 MAX_TEXT = 1 << 16
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\-:]{0,127}", re.ASCII)
@@ -61,7 +61,9 @@ class Walk:
             self.value(value)
             if value.name not in scope.maps[0]:
                 raise Refusal("unknown-value", f"nothing computes the output {quoted(value.name)}", _AGAIN)
-            value.name = scope[value.name]
+            value.name = self.names.use(scope, value.name)
+        graph.initializer.sort(key=lambda tensor: tensor.name not in self.names.used)
+        del graph.initializer[sum(tensor.name in self.names.used for tensor in graph.initializer) :]
 
     def function(self, function: FunctionProto) -> None:
         """Checks the body of a function that the file defines; it sees its inputs and nothing around it."""
@@ -84,7 +86,11 @@ class Walk:
         """Checks one node and its attributes. declared: the attributes of the function it stands in."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise Refusal("too-large", f"the model has more than {MAX_NODES:,} nodes", "Send a smaller model.")
+            raise Refusal(
+                "too-large",
+                f"the model has more than {MAX_NODES:,} nodes",
+                "Send a smaller model, or only the part that is to be audited.",
+            )
         self.dropped += sift(node)
         node.domain = domain_of(node.domain)
         if (node.domain, node.op_type, node.overload) not in self._functions:
@@ -114,7 +120,11 @@ class Walk:
         """Checks one tensor."""
         self.tensors += 1
         if self.tensors > MAX_TENSORS:
-            raise Refusal("too-large", f"the model has more than {MAX_TENSORS:,} tensors", "Send a smaller model.")
+            raise Refusal(
+                "too-large",
+                f"the model has more than {MAX_TENSORS:,} tensors",
+                "Send a smaller model, or only the part that is to be audited.",
+            )
         self.dropped += sift(tensor)
         self.numbers += settle(tensor, where)
 
@@ -132,7 +142,11 @@ class Walk:
         if not _IDENTIFIER.fullmatch(attribute.name):
             raise Refusal("bad-text", f"{where} has a name that is none", _AGAIN)
         if len(attribute.s) > MAX_TEXT or any(len(text) > MAX_TEXT for text in attribute.strings):
-            raise Refusal("too-large", f"{where} holds a text of more than {MAX_TEXT:,} bytes", "Send a smaller file.")
+            raise Refusal(
+                "too-large",
+                f"{where} holds a text of more than {MAX_TEXT:,} bytes",
+                "Send a smaller model, or only the part that is to be audited.",
+            )
         for tensor in (*((attribute.t,) if field == "t" else ()), *attribute.tensors):
             self.tensor(tensor, where)
             tensor.ClearField("name")

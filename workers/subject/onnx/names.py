@@ -13,6 +13,8 @@ class Names:
 
     def __init__(self) -> None:
         self._values = 0
+        self.used: set[str] = set()
+        """New names of the values that something reads."""
         self._sizes: dict[str, str] = {}
 
     def define(self, scope: Scope, name: str) -> str:
@@ -27,8 +29,7 @@ class Names:
         self._values += 1
         return scope[name]
 
-    @staticmethod
-    def use(scope: Scope, name: str) -> str:
+    def use(self, scope: Scope, name: str) -> str:
         """What an earlier value is called now; the empty name, which stands for no value, stays."""
         if not name:
             return ""
@@ -40,6 +41,7 @@ class Names:
                 " or lacks a part",
                 "Check it with onnx.checker.check_model, or export the model again.",
             )
+        self.used.add(found)
         return found
 
     def size(self, dimension: Any) -> None:

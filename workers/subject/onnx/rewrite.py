@@ -69,7 +69,7 @@ def _parsed(source: Path) -> ModelProto:
         raise Refusal(
             "too-large",
             f"the file has {size:,} bytes; an ONNX file of one piece has at most 2 GiB",
-            "Send a smaller model.",
+            "Send a smaller model, or only the part that is to be audited.",
         )
     model = ModelProto()
     try:
@@ -134,8 +134,8 @@ def _settle_versions(model: ModelProto, versions: dict[str, int], used: set[str]
 def _inputs(model: ModelProto) -> None:
     """Takes tensors of the file off the list of inputs; what is left must be tensors of numbers with axes."""
     stored = {tensor.name for tensor in model.graph.initializer}
-    for value in [value for value in model.graph.input if value.name in stored]:
-        model.graph.input.remove(value)
+    model.graph.input.sort(key=lambda value: value.name in stored)
+    del model.graph.input[sum(value.name not in stored for value in model.graph.input) :]
     if not 1 <= len(model.graph.input) <= MAX_VALUES:
         raise Refusal(
             "inputs",

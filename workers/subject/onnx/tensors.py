@@ -61,7 +61,9 @@ def settle(tensor: Any, where: str) -> int:
     bits = _BITS.get(tensor.data_type)
     if bits is None:
         raise Refusal(
-            "tensor-type", f"{where} has the number type {int(tensor.data_type)}, which is not read", "Use float32."
+            "tensor-type",
+            f"{where} has the number type {int(tensor.data_type)}, which is not read",
+            "Convert its numbers to float32 and export it again.",
         )
     if not tensor.HasField("raw_data"):
         _to_raw(tensor, count, bits, where)
@@ -78,7 +80,11 @@ def _strings(tensor: Any, count: int, where: str) -> None:
     if len(tensor.string_data) != count or tensor.HasField("raw_data"):
         raise _lies(where, count, f"{len(tensor.string_data):,} texts")
     if any(len(text) > MAX_STRING for text in tensor.string_data):
-        raise Refusal("too-large", f"{where} holds a text of more than {MAX_STRING:,} bytes", "Send a smaller file.")
+        raise Refusal(
+            "too-large",
+            f"{where} holds a text of more than {MAX_STRING:,} bytes",
+            "Send a smaller model, or only the part that is to be audited.",
+        )
 
 
 def _to_raw(tensor: Any, count: int, bits: int, where: str) -> None:
