@@ -5,6 +5,7 @@ before its bytes are: count, names, sizes, compression ratio, encryption (see do
 """
 
 import re
+import stat
 import struct
 import zipfile
 import zlib
@@ -40,9 +41,30 @@ NPZ_CAPS = Caps(members=64, bytes=4 << 30, ratio=200, methods=frozenset({zipfile
 class Archive:
     """An open zip whose directory has been found sound. Members are read whole, in chunks, CRC checked."""
 
-    def __init__(self, file: zipfile.ZipFile) -> None:
-        self._file = file
+    def __init__(self, file: zipfile.ZipFile, path: Path) -> None:
+        self._file, self._path = file, path
         self.sizes: dict[str, int] = {info.filename: info.file_size for info in file.infolist()}
+
+    def copy(self, name: str, writer: "Writer", target: str) -> None:
+        """One stored member into another archive. Its checksum is taken once, by the writer, and compared here."""
+        info = self._file.getinfo(name)
+        if writer.add(target, info.file_size, self._stored(info)) != info.CRC:
+            raise _damaged_member(name, "its bytes do not have the checksum that the archive's directory says")
+
+    def _stored(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """The bytes of a member that is not compressed; fewer than the directory says are refused."""
+        left = info.file_size
+        with self._path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+            if len(header) < 30 or header[:4] != b"PK\x03\x04":
+                raise _damaged_member(info.filename, "it does not lie where the archive's directory says")
+            file.seek(sum(struct.unpack("<HH", header[26:30])), 1)
+            while left and (chunk := file.read(min(left, CHUNK))):
+                left -= len(chunk)
+                yield chunk
+        if left:
+            raise _damaged_member(info.filename, "it is not as long as the archive's directory says")
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of one member; refused as soon as they are more, fewer or other than the directory says."""
@@ -55,17 +77,9 @@ class Archive:
                         break
                     yield chunk
         except (*_DAMAGE, EOFError, zlib.error) as error:
-            raise Refusal(
-                "corrupt-archive",
-                f"member {quoted(name)} cannot be read: {error}",
-                "Make the file again, send it again.",
-            ) from error
+            raise _damaged_member(name, f"it cannot be read: {error}") from error
         if left:
-            raise Refusal(
-                "corrupt-archive",
-                f"member {quoted(name)} is not as long as the archive's directory says",
-                "Make the file again, send it again.",
-            )
+            raise _damaged_member(name, "it is not as long as the archive's directory says")
 
     def read(self, name: str, limit: int) -> bytes:
         """One member, at most `limit` bytes of it; a longer one is refused."""
@@ -90,6 +104,8 @@ def opened(path: Path, caps: Caps, what: str) -> Iterator[Archive]:
         infos = file.infolist()
         if infos and min(info.header_offset for info in infos) != 0:
             raise _corrupt(what, "it begins with something else")
+        if len(infos) > caps.members:
+            raise _too_many(f"{len(infos):,} members", f"{caps.members:,}")
         _sound_names([info.filename for info in infos])
         for info in infos:
             _sound_member(info, caps)
@@ -102,7 +118,11 @@ def opened(path: Path, caps: Caps, what: str) -> Iterator[Archive]:
             )
         if stored > path.stat().st_size:
             raise _corrupt(what, "its members overlap or lie beyond its end")
-        yield Archive(file)
+        yield Archive(file, path)
+
+
+def _damaged_member(name: str, detail: str) -> Refusal:
+    return Refusal("corrupt-archive", f"member {quoted(name)}: {detail}", "Make the file again, send it again.")
 
 
 def _corrupt(what: str, detail: str) -> Refusal:
@@ -128,11 +148,12 @@ def bounded_directory(path: Path, caps: Caps, what: str) -> None:
             directory = _zip64_directory(tail, at, file, what)
     allowed = caps.members * 640
     if directory > allowed:
-        raise Refusal(
-            "too-many-members",
-            f"the archive's directory takes {directory:,} bytes; {allowed:,} are read ({caps.members:,} members)",
-            "Send an archive with fewer members.",
-        )
+        raise _too_many(f"a directory of {directory:,} bytes", f"{allowed:,} ({caps.members:,} members)")
+
+
+def _too_many(found: str, most: str) -> Refusal:
+    detail = f"the archive has {found}; at most {most} are read"
+    return Refusal("too-many-members", detail, "Send an archive with fewer members.")
 
 
 def _zip64_directory(tail: bytes, at: int, file: IO[bytes], what: str) -> int:
@@ -161,6 +182,8 @@ def _sound_names(names: list[str]) -> None:
 
 def _sound_member(info: zipfile.ZipInfo, caps: Caps) -> None:
     name = quoted(info.filename)
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise Refusal("unsafe-member", f"member {name} is a link", "Send the files themselves.")
     if info.flag_bits & _ENCRYPTED:
         raise Refusal("encrypted-member", f"member {name} is encrypted", "Send the file without a password.")
     if info.compress_type not in caps.methods:
@@ -192,8 +215,8 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, name: str, size: int, chunks: Iterator[bytes], sink: Callable[[bytes], None] | None = None) -> None:
-        """Writes one member of `size` bytes chunk by chunk; `sink` sees each chunk on the way."""
+    def add(self, name: str, size: int, chunks: Iterator[bytes], sink: Callable[[bytes], None] | None = None) -> int:
+        """Writes one member of `size` bytes chunk by chunk and gives its CRC; `sink` sees each chunk on the way."""
         info = zipfile.ZipInfo(f"{self._root}/{name}", _EPOCH)
         info.create_system, info.external_attr, info.file_size = 3, 0o600 << 16, size
         with self._file.open(info, "w") as member:
@@ -201,6 +224,7 @@ class Writer:
                 if sink is not None:
                     sink(chunk)
                 member.write(chunk)
+        return info.CRC
 
     def add_bytes(self, name: str, content: bytes) -> None:
         """Writes one small member."""

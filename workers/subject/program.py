@@ -8,6 +8,7 @@ of its author's machine (source lines, paths, guards) is dropped; training-mode 
 import dataclasses
 import json
 import keyword
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -64,7 +65,7 @@ _FORBIDDEN = {
 def parsed(content: bytes, part: str) -> dict[str, Any]:
     """One JSON object; NaN, infinities, nesting beyond reason and anything but an object are refused."""
     try:
-        value = json.loads(content, parse_constant=_no_constant)
+        value = json.loads(content.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal("bad-json", f"{part} is not JSON this service reads: {error}", _AGAIN) from error
     if not isinstance(value, dict):
@@ -74,6 +75,13 @@ def parsed(content: bytes, part: str) -> dict[str, Any]:
 
 def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
 
 
 def written(value: Any) -> bytes:
@@ -99,6 +107,8 @@ def check_schema(program: dict[str, Any]) -> str:
 def rewritten(program: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The program as the canonical archive holds it, and what was changed, in words. Changes `program` itself."""
     check_schema(program)
+    for member, kind in (("range_constraints", dict), ("opset_version", dict), ("verifiers", list)):
+        _member(program, member, kind)
     notes: list[str] = []
     program["guards_code"] = []
     module = _member(program, "graph_module", dict)
@@ -162,7 +172,7 @@ def _module_stack(stack: Any) -> str:
         if not _FQN.fullmatch(key) or not _FQN.fullmatch(path):
             raise Refusal(
                 "module-name",
-                f"a module is called {quoted(path)}",
+                f"a module of the network is called {quoted(path)}",
                 "Give modules names of letters, digits, '_' and '-', then export again.",
             )
         entries.append(f"{key},{path},{re.sub(r'[^A-Za-z0-9_.<>]', '_', kind)[:256]}")

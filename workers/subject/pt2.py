@@ -262,8 +262,8 @@ def _position(program: ExportedProgram, chosen: int) -> int:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """torch.export logs the real reason and raises a general one; both go into the refusal."""
-    heard: list[str] = []
+    """torch.export logs the real reason and raises a general one; the real one goes into the refusal."""
+    heard: list[BaseException] = []
     handler = _Heard(heard)
     logger = logging.getLogger("torch.export")
     propagates, logger.propagate = logger.propagate, False
@@ -277,21 +277,29 @@ def _explained(what: str) -> Iterator[None]:
     except Exception as error:  # whatever torch raises on a file means that the file cannot be read
         if out_of_memory(error):
             raise
-        last = heard[-1] if heard else str(error)
-        text = " ".join(without_paths(f"{type(error).__name__}: {last}").split())
-        raise Refusal(
-            "not-loadable", f"the program cannot be {what} by torch {torch.__version__}: {text[:1500]}", _AGAIN
-        ) from error
+        detail = (
+            f"the program cannot be {what} by torch {torch.__version__}: {_in_words(heard[-1] if heard else error)}"
+        )
+        raise Refusal("not-loadable", detail, _AGAIN) from error
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagates
 
 
 class _Heard(logging.Handler):
-    def __init__(self, heard: list[str]) -> None:
+    def __init__(self, heard: list[BaseException]) -> None:
         super().__init__(logging.WARNING)
         self._heard = heard
 
     def emit(self, record: logging.LogRecord) -> None:
-        detail = str(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
-        self._heard.append(f"{record.getMessage()} {detail}".strip())
+        if record.exc_info and record.exc_info[1]:
+            self._heard.append(record.exc_info[1])
+
+
+def _in_words(error: BaseException) -> str:
+    """What torch says of a file, without what it says of itself: its classes, its records and its own slips."""
+    if isinstance(error, LookupError | AttributeError | TypeError | AssertionError | NameError):
+        return "a part of it is not as torch.export writes it"
+    text = " ".join(without_paths(str(error)).split())
+    text = re.sub(r"Node\(target='(torch[\w.]{1,120})'.*?metadata=\{.*?\}.*?\)(?= |$)", r"\1", text)
+    return re.sub(r"<class '[\w.]*'>|\b\w+(Error|Exception)\b:? ?|object at 0x\w+", "", text)[:1000]

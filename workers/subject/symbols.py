@@ -55,8 +55,13 @@ _FUNCTIONS = frozenset(
         "Abs",
     }
 )  # fmt: skip
-_CONSTANTS = frozenset({"true", "false", "oo", "int_oo", "True", "False"})
+_CONSTANTS = frozenset({"true", "false", "oo", "int_oo", "True", "False", "None"})
 _SYMBOL = re.compile(r"[a-z]{1,8}\d{0,9}", re.ASCII)
+_KEYWORDS = frozenset({"integer", "positive", "nonnegative", "negative", "real", "precision", "evaluate"})
+_TOKEN = re.compile(
+    r" +|(?P<name>[A-Za-z_]\w*)|\d+(\.\d+)?(e[+-]?\d+)?|'[\w.]{1,32}'|\*|//?|[-+%(),=]",
+    re.ASCII,
+)
 _BARE = re.compile(r"[a-z]{1,4}\d{1,9}", re.ASCII)
 _WORD = re.compile(r"[\w .\-]{0,128}", re.ASCII)
 _ORDER = re.compile(r"builtins\.(tuple|list|dict)|collections\.OrderedDict")
@@ -65,7 +70,7 @@ _MODEL_OUTPUT = re.compile(r"transformers\.[\w.]{1,200}Output\w{0,60}", re.ASCII
 
 def sound_expression(text: str, key: str) -> str:
     """A symbolic size such as Mul(Integer(2), Symbol('s77', integer=True)); raises Refusal for anything else."""
-    if len(text) > 4096:
+    if len(text) > 4096 or not _only_known_words(text):
         _refuse(text, key)
     try:
         tree = ast.parse(text, mode="eval")
@@ -77,13 +82,28 @@ def sound_expression(text: str, key: str) -> str:
     return text
 
 
+def _only_known_words(text: str) -> bool:
+    """Whether every word is one of the grammar's, so that nothing else is even parsed as Python."""
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None or (token["name"] and not _known(token["name"])):
+            return False
+        at = token.end()
+    return True
+
+
+def _known(name: str) -> bool:
+    return name in _FUNCTIONS or name in _CONSTANTS or name in _KEYWORDS or bool(_BARE.fullmatch(name))
+
+
 def _allowed(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not _large_power(node)
     if isinstance(node, ast.Name):
-        return node.id in _FUNCTIONS or node.id in _CONSTANTS or bool(_BARE.fullmatch(node.id))
+        return _known(node.id)
     if isinstance(node, ast.keyword):
-        return node.arg in ("integer", "positive", "nonnegative", "negative", "real", "precision", "evaluate")
+        return node.arg in _KEYWORDS
     if isinstance(node, ast.Constant):
         value = node.value
         return (
