@@ -90,6 +90,16 @@ def folder_of(scratch: Path, member: str) -> Path:
     return folder
 
 
+def discard(path: Path) -> None:
+    """Leave nothing of a file that is not to be kept: inside the sandbox nothing can be removed, so it is emptied."""
+    if not path.exists():
+        return
+    try:
+        path.unlink()
+    except PermissionError:
+        path.write_bytes(b"")
+
+
 def answer(folder: Path, result: Inspected | Refused | Succeeded | Failed, line: Line, member: str) -> None:
     """The result last, when the files it names are complete; then the word."""
     (folder / "result.json").write_text(result.model_dump_json(), encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from service.contracts.job import JOB, Analyse, Failed, InspectDataset, Inspected, InspectModel, Refused
-from workers.answers import Line, answer, folder_of, reason_of
+from workers.answers import Line, answer, discard, folder_of, reason_of
 from workers.group import analyse
 from workers.numerics.determinism import deterministic
 from workers.subject.inspection import inspect_dataset, inspect_model
@@ -42,9 +42,9 @@ def inspect(scratch: Path, job: InspectModel | InspectDataset, line: Line) -> No
                 name = "canonical.safetensors"
                 result = Inspected(manifest=inspect_dataset(source, folder / name, job.facts), canonical=name)
     except Refusal as refusal:
-        (folder / name).unlink(missing_ok=True)
+        discard(folder / name)
         result = Refused(reason=refusal.reason())
     except Exception as error:  # noqa: BLE001  # whatever a hostile file raises must become its result
-        (folder / name).unlink(missing_ok=True)
+        discard(folder / name)
         result = Failed(reason=reason_of(error))
     answer(folder, result, line, job.member)

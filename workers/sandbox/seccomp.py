@@ -20,6 +20,9 @@ X32_BIT = 0x40000000
 SET_MODE_FILTER, TSYNC = 1, 1
 ALLOW, KILL_PROCESS, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
+DONE = 0
+"""As an errno: the call returns 0, as if it had been made."""
+
 LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16
 
@@ -38,6 +41,11 @@ IOCTL_DENIED = (
 # PR_SET_VMA (names of mappings). Above all not PR_SET_PDEATHSIG: the child must die with the zygote.
 PRCTL_ALLOWED = (2, 3, 15, 16, 21, 23, 39, 0x53564D41)
 
+F_SETFL = 4
+O_TMPFILE, O_DSYNC, O_SYNC = 0o20000000, 0o10000, 0o4000000
+O_DIRECT = {"x86_64": 0o40000, "aarch64": 0o200000}
+"""A file without a name, whose size nobody sees; and writing that waits for the disk, when nothing can be killed."""
+RWF_DSYNC, RWF_SYNC = 2, 4
 SET_ID_BITS = 0o6000
 """Of a mode: a file that runs as its owner or group."""
 
@@ -73,12 +81,22 @@ def _except(argument: int, values: tuple[int, ...]) -> list[Instruction]:
     return [*rows, _PERMIT]
 
 
-def _without(argument: int, bits: int) -> list[Instruction]:
-    """Refuse the call where the argument has any of these bits."""
-    return [_low_word(argument), (JUMP_IF_SET, 0, 1, bits), _refuse(), _PERMIT]
+def _without(bits: dict[int, int]) -> list[Instruction]:
+    """Refuse the call where an argument (by its place) has any of these bits."""
+    rows: list[Instruction] = []
+    for argument, forbidden in bits.items():
+        rows += [_low_word(argument), (JUMP_IF_SET, 0, 1, forbidden), _refuse()]
+    return [*rows, _PERMIT]
 
 
-def _conditions(pid: int, *, device: bool) -> dict[str, list[Instruction]]:
+def _fcntl(direct: int) -> list[Instruction]:
+    """Refuse what signals others, and to make an open file one that waits for the disk."""
+    later = [_low_word(2), (JUMP_IF_SET, 0, 1, direct), _refuse(), _PERMIT]
+    return [_low_word(1), (JUMP_IF_EQUAL, 0, len(later), F_SETFL), *later, *_except(1, FCNTL_DENIED)]
+
+
+def _conditions(machine: str, pid: int, *, device: bool) -> dict[str, list[Instruction]]:
+    flags = O_TMPFILE | O_DSYNC | O_SYNC | O_DIRECT[machine]
     return {
         "kill": _only(0, (pid,)),
         "tkill": _only(0, (pid,)),
@@ -90,12 +108,13 @@ def _conditions(pid: int, *, device: bool) -> dict[str, list[Instruction]]:
         # Its flags lie in memory, out of the filter's sight; on ENOSYS the C library uses clone.
         "clone3": [_refuse(errno.ENOSYS)],
         # chmod is denied, but a file could be created set-uid; openat2, too, keeps its mode in memory.
-        "open": _without(2, SET_ID_BITS),
-        "creat": _without(1, SET_ID_BITS),
-        "openat": _without(3, SET_ID_BITS),
+        "open": _without({1: flags, 2: SET_ID_BITS}),
+        "creat": _without({1: SET_ID_BITS}),
+        "openat": _without({2: flags, 3: SET_ID_BITS}),
         "openat2": [_refuse(errno.ENOSYS)],
         "prctl": _only(0, PRCTL_ALLOWED),
-        "fcntl": _except(1, FCNTL_DENIED),
+        "pwritev2": _without({5: RWF_DSYNC | RWF_SYNC}),
+        "fcntl": _fcntl(O_DIRECT[machine]),
         "ioctl": _except(1, IOCTL_DENIED) if device else _only(1, IOCTL_ALLOWED),
     }
 
@@ -116,7 +135,9 @@ def program(machine: str, pid: int, *, device: bool) -> list[Instruction]:
     rows += [(JUMP_IF_GREATER, 0, 1, syscalls.NEWEST_KNOWN), _refuse(errno.ENOSYS)]
     for number in syscalls.numbers(syscalls.DENIED, machine).values():
         rows += [(JUMP_IF_EQUAL, 0, 1, number), _refuse()]
-    conditions = _conditions(pid, device=device)
+    for number in syscalls.numbers(syscalls.SYNCHRONOUS, machine).values():
+        rows += [(JUMP_IF_EQUAL, 0, 1, number), _refuse(DONE)]
+    conditions = _conditions(machine, pid, device=device)
     for name, number in syscalls.numbers(syscalls.GUARDED, machine).items():
         rows += [(JUMP_IF_EQUAL, 0, len(conditions[name]), number), *conditions[name]]
     return [*rows, _PERMIT]

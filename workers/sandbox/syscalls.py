@@ -88,12 +88,18 @@ DENIED: Table = {
     **SOCKETS, **PROGRAMS, **OTHERS, **METADATA, **NAMES, **MOUNTS, **KERNEL, **SHARED_MEMORY, **IDENTITY,
 }  # fmt: skip
 
+SYNCHRONOUS: Table = {
+    "fsync": (74, 82), "fdatasync": (75, 83), "sync_file_range": (277, 84), "msync": (26, 227),
+}  # fmt: skip
+"""Answered as done, without being done: who waits for a disk cannot be killed until it answers, and no child's file
+has to outlive a power failure."""
+
 # Calls that are denied by what they are given; seccomp.py holds the conditions.
 GUARDED: Table = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122), "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167),
     "fcntl": (72, 25), "ioctl": (16, 29), "open": (2, None), "creat": (85, None), "openat": (257, 56),
-    "openat2": (437, 437),
+    "openat2": (437, 437), "pwritev2": (328, 287),
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ MACHINES = sorted(seccomp.AUDIT_ARCH)
 REFUSED = seccomp.ERRNO | errno.EPERM
 
 
+EVERY = {**syscalls.DENIED, **syscalls.SYNCHRONOUS, **syscalls.GUARDED}
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
@@ -56,28 +57,27 @@ def test_the_table_says_what_the_kernels_headers_say(machine: str) -> None:
     if not HEADERS[machine].exists():
         pytest.skip(f"{HEADERS[machine]} is not installed (linux-libc-dev)")
     theirs = numbers_of(HEADERS[machine])
-    ours = syscalls.numbers({**syscalls.DENIED, **syscalls.GUARDED}, machine)
+    ours = syscalls.numbers(EVERY, machine)
     newer = {name for name, number in ours.items() if number > max(theirs.values()) - 1}
     assert {name: number for name, number in ours.items() if theirs.get(name) != number and name not in newer} == {}
-    absent = {name for name in {**syscalls.DENIED, **syscalls.GUARDED} if name not in ours}
+    absent = {name for name in EVERY if name not in ours}
     assert absent & set(theirs) == set()
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_table_says_what_was_recorded(machine: str) -> None:
-    ours = syscalls.numbers({**syscalls.DENIED, **syscalls.GUARDED}, machine)
+    ours = syscalls.numbers(EVERY, machine)
     assert {name: ours[name] for name in RECORDED[machine]} == RECORDED[machine]
 
 
 def test_what_a_machine_lacks_is_a_call_of_the_old_kind() -> None:
     """aarch64 never had them; what replaced each is in the table too."""
-    every = {**syscalls.DENIED, **syscalls.GUARDED}
-    lacking = {name for name, (_, arm) in every.items() if arm is None}
+    lacking = {name for name, (_, arm) in EVERY.items() if arm is None}
     assert lacking == {
         "fork", "vfork", "uselib", "chmod", "chown", "lchown", "utime", "utimes", "futimesat", "inotify_init",
         "symlink", "link", "mknod", "modify_ldt", "iopl", "ioperm", "open", "creat",
     }  # fmt: skip
-    assert {name for name, (intel, _) in every.items() if intel is None} == set()
+    assert {name for name, (intel, _) in EVERY.items() if intel is None} == set()
 
 
 def verdict(machine: str, number: int, *arguments: int, arch: int | None = None, device: bool = False) -> int:
@@ -110,9 +110,8 @@ def test_every_denied_call_is_refused_whatever_its_arguments(machine: str) -> No
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_number_stands_for_two_calls(machine: str) -> None:
-    every = {**syscalls.DENIED, **syscalls.GUARDED}
-    assert len(every) == len(syscalls.DENIED) + len(syscalls.GUARDED)
-    numbers = list(syscalls.numbers(every, machine).values())
+    assert len(EVERY) == len(syscalls.DENIED) + len(syscalls.SYNCHRONOUS) + len(syscalls.GUARDED)
+    numbers = list(syscalls.numbers(EVERY, machine).values())
     assert len(set(numbers)) == len(numbers)
     assert max(numbers) <= syscalls.NEWEST_KNOWN
 
@@ -157,6 +156,23 @@ def test_calls_with_conditions_allow_the_harmless_half(machine: str) -> None:
     assert verdict(machine, guarded["fcntl"], 3, 8) == REFUSED
     assert verdict(machine, guarded["ioctl"], 3, 0x5401) == seccomp.ALLOW
     assert verdict(machine, guarded["ioctl"], 3, 0x5412) == REFUSED
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_nobody_waits_for_a_disk(machine: str) -> None:
+    for number in syscalls.numbers(syscalls.SYNCHRONOUS, machine).values():
+        assert verdict(machine, number, 3) == seccomp.ERRNO  # errno 0: the call returns 0
+    guarded = syscalls.numbers(syscalls.GUARDED, machine)
+    direct = {"x86_64": 0o40000, "aarch64": 0o200000}[machine]
+    create, append = 0o101, 0o2001
+    for flags in (0o20000000, 0o10000, 0o4010000, direct):
+        assert verdict(machine, guarded["openat"], 2**64 - 100, 0, create | flags, 0o600) == REFUSED
+    assert verdict(machine, guarded["openat"], 2**64 - 100, 0, create, 0o600) == seccomp.ALLOW
+    assert verdict(machine, guarded["openat"], 2**64 - 100, 0, create, 0o4600) == REFUSED
+    assert verdict(machine, guarded["fcntl"], 3, 4, append) == seccomp.ALLOW
+    assert verdict(machine, guarded["fcntl"], 3, 4, append | direct) == REFUSED
+    assert verdict(machine, guarded["pwritev2"], 3, 0, 1, 0, 0, 0x10) == seccomp.ALLOW
+    assert verdict(machine, guarded["pwritev2"], 3, 0, 1, 0, 0, 4) == REFUSED
 
 
 @pytest.mark.parametrize("machine", MACHINES)

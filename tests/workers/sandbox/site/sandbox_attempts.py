@@ -1,7 +1,7 @@
 """Ways out of the sandbox, one function each. A denied one raises OSError; one that returns got out."""
 
 # The system calls themselves are what is tried, by their names.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH106, PTH108, PTH120, PTH123, PTH208, PTH211
 
 import ctypes
 import errno
@@ -171,6 +171,15 @@ def attempts(facts):
         "open a message queue": lambda: call(240, b"lamina", 0o102, 0o600, null),
         "open a file by its handle": lambda: call(304, -100, ctypes.create_string_buffer(64), 0),
         "change its personality": lambda: call(135, 0x0040000),
+        "remove its own file": lambda: os.unlink("job.json"),
+        "rename its own file": lambda: os.rename("job.json", "results/renamed"),
+        "replace its own file": lambda: os.replace("output.txt", "job.json"),
+        "remove its own folder": lambda: os.rmdir("results"),
+        "open a file without a name": lambda: os.open("results", os.O_TMPFILE | os.O_RDWR, 0o600),
+        "write past the cache": lambda: os.open("results/direct", os.O_CREAT | os.O_WRONLY | os.O_DIRECT, 0o600),
+        "write past the cache later": lambda: fcntl.fcntl(os.open("job.json", os.O_RDONLY), fcntl.F_SETFL, os.O_DIRECT),
+        "wait for the disk": lambda: os.open("results/slow", os.O_CREAT | os.O_WRONLY | os.O_DSYNC, 0o600),
+        "wait for the disk by flag": lambda: os.pwritev(1, [b"x"], 0, os.RWF_SYNC),
         "fill the kernel with rules": lambda: call(444, struct.pack("QQQ", 1, 0, 0), 24, 0),
         "lock memory": lambda: call(149, ctypes.create_string_buffer(4096), 4096),
         "lock all memory": lambda: call(151, 3),
