@@ -11,8 +11,8 @@ from typing import Any
 from torch import fx
 from torch.export import ExportedProgram
 
+from workers.subject.calls import operation
 from workers.subject.leaves import LAYERS
-from workers.subject.sound_branches import operation
 
 BRANCH = "branch"
 """The member of a node's metadata that tells which branch it came from, by its whole name: `body.exit.false`."""
@@ -39,7 +39,8 @@ def name_layers(program: ExportedProgram, stacks: Mapping[fx.Node, Stack]) -> tu
 
 class _Names:
     def __init__(self, program: ExportedProgram, stacks: Mapping[fx.Node, Stack]) -> None:
-        self._taken = Counter(modules_of(program))
+        self._modules = modules_of(program)
+        self._met: Counter[tuple[str, str]] = Counter()
         self._owners = {node: owner for node in stacks if (owner := _owner(program, node))}
         self._known = _calls(program, stacks)
         self._fragments = self._in_fragments()
@@ -49,20 +50,25 @@ class _Names:
         """The entry that makes the node a layer of its own; nothing where it is none."""
         if not _is_layer(node):
             return {}
-        site = next(reversed(around.values()))[0]
+        call, (site, _) = next(reversed(around.items()))
         owner = self._owners.get(node, "")
         inside = owner.startswith(f"{site}.") if site else bool(owner)
         if not inside or owner in self._fragments or owner in [path for path, _ in around.values()]:
-            owner = self._own_name(node)
+            owner = self._own_name(node, call)
         key, kind, calls = self._known.get(owner, (f"branch__{owner.replace('.', '__')}", "", 0))
         self._known[owner] = (key, kind, calls + 1)
         self.made.append(owner)
         return {f"{key}@{calls}" if calls else key: (owner, kind)}
 
-    def _own_name(self, node: fx.Node) -> str:
+    def _own_name(self, node: fx.Node, call: str) -> str:
+        """By branch and operator, numbered within one call of the module around: the next call runs the same layers."""
         name = f"{node.meta[BRANCH]}.{operation(node).strip('_')}"
-        self._taken[name] += 1
-        return name if self._taken[name] == 1 else f"{name}_{self._taken[name]}"
+        self._met[call, name] += 1
+        number = self._met[call, name]
+        name += f"_{number}" if number > 1 else ""
+        while name in self._modules:
+            name += "_"
+        return name
 
     def _in_fragments(self) -> frozenset[str]:
         """Modules whose weights are read by operators that differ: what one of them gives is not what they give."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, fx, nn
 
+from workers.subject.calls import nodes, operation
 from workers.subject.refusal import quoted
 from workers.sweep.watch import layer_name
 
@@ -94,13 +94,13 @@ _NO_RULE = "has no rule in these methods"
 _REUSED = "runs more than once as one module"
 
 
-def not_applicable(model: nn.Module, method: Method = "deeplift") -> str | None:
-    """Why methods that go by module type do not apply to an unflattened and rehydrated network, or None."""
+def why_not(model: nn.Module, method: Method = "deeplift") -> str | None:
+    """Why methods that go by module type are not applicable to an unflattened and rehydrated network, or None."""
     found = reasons(model, method)
     if not found:
         return None
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    return f"not applicable, because {'; '.join(str(each) for each in found[:3])}{more}"
+    return f"{'; '.join(str(each) for each in found[:3])}{more}"
 
 
 def by_layer(model: nn.Module, method: Method = "deeplift") -> dict[str, str]:
@@ -155,18 +155,18 @@ class _Walk:
             given = [isinstance(each, fx.Node) and varies[each] for each in node.args]
             return self.module(module.get_submodule(target), f"{name}.{target}" if name else target, given)
         moving = [each for each in node.all_input_nodes if varies[each]]
-        operation = _operator_name(node.target)
-        if node.op != "call_function" or not moving or operation.startswith("sym_"):
+        called = operation(node)
+        if node.op != "call_function" or not moving or called.startswith("sym_"):
             return False  # sizes do not vary
         if _differentiable(node):
-            self._operation(operation, node, moving, layer_name(name))
+            self._operation("torch.cond" if called == "selected" else called, node, moving, layer_name(name))
         return True
 
-    def _operation(self, operation: str, node: fx.Node, moving: Sequence[fx.Node], layer: str) -> None:
-        if not _linear(operation, node, moving):
-            self.found.append(Reason(layer, operation, _NO_MODULE))
-        elif self.method == "lrp" and operation not in _MOVED | _ALIGNED:
-            self.found.append(Reason(layer, operation, _UNSHARED))
+    def _operation(self, called: str, node: fx.Node, moving: Sequence[fx.Node], layer: str) -> None:
+        if not _linear(called, node, moving):
+            self.found.append(Reason(layer, called, _NO_MODULE))
+        elif self.method == "lrp" and called not in _MOVED | _ALIGNED:
+            self.found.append(Reason(layer, called, _UNSHARED))
 
     def _leaf(self, module: nn.Module, name: str) -> None:
         kind, layer = type(module), layer_name(name)
@@ -178,13 +178,6 @@ class _Walk:
             self.found.append(Reason(layer, kind.__name__, _REUSED))
 
 
-def _operator_name(target: Any) -> str:
-    if isinstance(target, torch._ops.OpOverload):
-        return target._schema.name.removeprefix("aten::").removesuffix("_")
-    name = str(getattr(target, "__name__", target))
-    return "torch.cond" if name == "selected" else name
-
-
 def _differentiable(node: fx.Node) -> bool:
     """Whether a gradient can pass: not through comparisons, positions and sizes."""
     value = node.meta.get("val")
@@ -192,21 +185,14 @@ def _differentiable(node: fx.Node) -> bool:
     return value is None or any(isinstance(each, Tensor) and each.is_floating_point() for each in values)
 
 
-def _linear(operation: str, node: fx.Node, moving: Sequence[fx.Node]) -> bool:
+def _linear(called: str, node: fx.Node, moving: Sequence[fx.Node]) -> bool:
     """Whether the operation is linear (or affine) in all varying values together."""
-    if operation in _ADDED or operation in _ALIGNED:
+    if called in _ADDED or called in _ALIGNED:
         return True
-    if operation in _MULTIPLIED:
-        return sum(_nodes(node.args).count(each) for each in moving) == 1
-    if operation == "where":
+    if called in _MULTIPLIED:
+        return sum(nodes(node.args).count(each) for each in moving) == 1
+    if called == "where":
         return node.args[0] not in moving
-    if operation in _MOVED or operation in _DECIDED:
-        return not any(each in moving for each in _nodes(node.args[1:]))
+    if called in _MOVED or called in _DECIDED:
+        return not any(each in moving for each in nodes(node.args[1:]))
     return False
-
-
-def _nodes(value: Any) -> list[fx.Node]:
-    """Every node in a nesting of arguments, as often as it stands there."""
-    if isinstance(value, fx.Node):
-        return [value]
-    return [node for each in value for node in _nodes(each)] if isinstance(value, list | tuple) else []

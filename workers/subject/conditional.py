@@ -10,94 +10,22 @@ with a condition on its input runs one example at a time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from service.contracts.manifest import Exit
 from workers.subject.branch_layers import BRANCH, Stack, modules_of, name_layers
+from workers.subject.exits import SIDES, decided, gated, selected
 from workers.subject.refusal import Refusal, quoted
 from workers.subject.sound_branches import unsound
 
 _COND = torch.ops.higher_order.cond
 _GRADIENTS = torch.ops.higher_order.wrap_with_set_grad_enabled
-_SIDES = ("true", "false")
-
-# --- what a program calls in place of torch.cond
-
-_DECISIONS: ContextVar[list[tuple[str, bool]] | None] = ContextVar("decisions", default=None)
-
-
-def decided(condition: Tensor, name: str) -> Tensor:
-    """The condition (one bool) without axes; kept under `name` while `exits` listens."""
-    scalar = condition.reshape(())
-    heard = _DECISIONS.get()
-    if heard is not None:
-        heard.append((name, bool(scalar)))
-    return scalar
-
-
-def gated(taken: Tensor, value: Tensor) -> Tensor:
-    """`value`; its gradient where the branch is taken, else exactly zero, whatever came back from there.
-
-    A branch that is not taken may have no derivative at this point, and zero times NaN or infinity is NaN.
-    """
-    return torch.where(taken, value, value.detach())
-
-
-def selected(taken: Tensor, if_true: Tensor, if_false: Tensor) -> Tensor:
-    """What torch.cond gives."""
-    return torch.where(taken, if_true, if_false)
-
-
-def exits(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Exit, ...]:
-    """How often each branch was taken by these examples, each one alone.
-
-    inputs: as the network reads them, one row per example. A condition inside a branch is counted where that branch was
-    taken; one that is met several times in a forward pass is counted as `name@1` and so on from the second time.
-    """
-    taken: Counter[str] = Counter()
-    met: dict[str, int] = {}
-    for row in range(len(inputs[0])):
-        with _listening() as heard, torch.no_grad():
-            model(*(each[row : row + 1] for each in inputs))
-        for name, value in _reached(heard):
-            met[name] = met.get(name, 0) + 1
-            taken[f"{name}.{_SIDES[not value]}"] += 1
-    return tuple(
-        Exit(name=f"{name}.{side}", taken=taken[f"{name}.{side}"], of=of) for name, of in met.items() for side in _SIDES
-    )
-
-
-@contextmanager
-def _listening() -> Iterator[list[tuple[str, bool]]]:
-    heard: list[tuple[str, bool]] = []
-    token = _DECISIONS.set(heard)
-    try:
-        yield heard
-    finally:
-        _DECISIONS.reset(token)
-
-
-def _reached(heard: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
-    """Decisions that lie in no branch that was not taken; both branches are computed, so all of them are heard."""
-    decisions = list(heard)
-    closed = tuple(f"{name}.{_SIDES[value]}." for name, value in decisions)
-    seen: Counter[str] = Counter()
-    for name, value in decisions:
-        if not name.startswith(closed):
-            seen[name] += 1
-            yield (name if seen[name] == 1 else f"{name}@{seen[name] - 1}"), value
-
-
-# --- how a program comes to call it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +60,10 @@ def inline(program: ExportedProgram) -> Inlined:
 def _notes(merge: "_Merge", layers: Sequence[str], coupled: bool) -> tuple[str, ...]:
     notes = []
     if merge.exits:
+        names, seen = ", ".join(dict.fromkeys(merge.exits)), ", ".join(dict.fromkeys(layers))
         notes.append(
-            f"branches of torch.cond are both computed and one is selected ({', '.join(merge.exits)}): their layers"
-            f" can be seen ({', '.join(dict.fromkeys(layers))[:1000]}); a layer of the branch that an example does not"
+            f"branches of torch.cond are both computed and one is selected ({names[:1000]}): their layers"
+            f" can be seen ({seen[:1000]}); a layer of the branch that an example does not"
             " take shows what it would have given, and has no influence"
         )
     notes += [
@@ -197,14 +126,16 @@ class _Merge:
 
     def graph(self, owner: fx.GraphModule, state: set[fx.Node], branch: str) -> None:
         """Merges what `owner` calls. branch: of which branch it is the graph, '' for the program itself."""
+        met: Counter[str] = Counter()  # in each call of each module
         for node in list(owner.graph.nodes):
             if node.target is _COND:
-                self._condition(owner, node, state, branch)
+                key, (site, _) = next(reversed(_stack(node).items()), ("", ("", "")))
+                met[key] += 1
+                self._condition(owner, node, state, self._name(branch or site, met[key]))
             elif node.target is _GRADIENTS:
                 self._without_gradients(owner, node)
 
-    def _condition(self, owner: fx.GraphModule, node: fx.Node, state: set[fx.Node], branch: str) -> None:
-        name = self._name(node, branch)
+    def _condition(self, owner: fx.GraphModule, node: fx.Node, state: set[fx.Node], name: str) -> None:
         why = _why_not(owner, node)
         if why is not None:
             self.unseen[name] = why
@@ -213,24 +144,24 @@ class _Merge:
         condition, *graphs = node.args[:3]
         operands: Any = node.args[3]
         branches = [_called(owner, graph) for graph in graphs]
-        for side, each in zip(_SIDES, branches, strict=True):
+        for side, each in zip(SIDES, branches, strict=True):
             self.graph(each, _known(each, operands, state), f"{name}.{side}")
         with owner.graph.inserting_before(node):
             yes = _new(node, decided, (condition, name), _value(condition).reshape(()))
             no = _new(node, torch.ops.aten.logical_not.default, (yes,), yes.meta["val"])
             ends = [
                 self._copied(node, each.graph, operands, state, taken, f"{name}.{side}")
-                for each, taken, side in zip(branches, (yes, no), _SIDES, strict=True)
+                for each, taken, side in zip(branches, (yes, no), SIDES, strict=True)
             ]
             chosen = [_new(node, selected, (yes, a, b), _value(a)) for a, b in zip(*ends, strict=True)]
         _replace(node, chosen)
 
-    def _name(self, node: fx.Node, branch: str) -> str:
-        """`exit`, or `exit_2` and so on; under the branch or the module that decides."""
-        base = branch or next(reversed(_stack(node).values()), ("", ""))[0]
-        used = {*self.modules, *self.exits, *self.unseen}
-        names = (f"{base}.exit{number}".lstrip(".") for number in ("", *(f"_{at}" for at in range(2, len(used) + 3))))
-        return next(name for name in names if name not in used)
+    def _name(self, site: str, number: int) -> str:
+        """`exit`, or `exit_2` and so on, under the branch or the module that decides."""
+        name = f"{site}.exit".lstrip(".") + (f"_{number}" if number > 1 else "")
+        while name in self.modules:
+            name += "_"
+        return name
 
     def _copied(
         self, at: fx.Node, inner: fx.Graph, operands: Sequence[Any], state: set[fx.Node], taken: fx.Node, branch: str

@@ -21,7 +21,7 @@ from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
 from workers.subject.archive import PT2_CAPS, Archive, Writer, opened
-from workers.subject.by_type import not_applicable
+from workers.subject.by_type import why_not
 from workers.subject.conditional import inline
 from workers.subject.digest import digest_of_file
 from workers.subject.network import Loaded, Rewritten
@@ -155,7 +155,7 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
     rehydrated, notes = rehydrate(model, inputs)
     return Loaded(
         model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen,
-        batch=inlined.batch or batch, rehydrated=rehydrated, type_based=not_applicable(model),
+        batch=inlined.batch or batch, rehydrated=rehydrated, type_based=why_not(model),
         notes=(*inlined.notes, *notes),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ torch.export.unflatten gives every layer back under its name, but as a small gra
 the module that makes this call, with the same parameters; what it gives is compared with the graph bit by bit.
 """
 
+import copy
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from workers.subject.by_type import RULED
+from workers.subject.calls import arguments, nodes
 from workers.subject.leaves import NoModule, Operator, module_of
 from workers.subject.refusal import out_of_memory, quoted
 from workers.sweep.watch import layer_name
@@ -37,6 +40,7 @@ def rehydrate(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, tuple[st
     back = {key: swapped[key] for key in (swapped if failed else unlike)}
     taken_back = _swap(model, back)
     kept = {layer_name(name) for name in names} - {layer_name(name) for name in taken_back}
+    _tell_calls_apart(model)
     return len(kept), _told(failed, taken_back)
 
 
@@ -83,15 +87,14 @@ def _keep_names(old: nn.Module, new: nn.Module) -> None:
 
 def _operator(module: nn.Module, graph: fx.Graph) -> Operator:
     """The one operator of a layer. Raises NoModule where there are more, or where it reads anything unforeseen."""
-    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr")]
+    *calls, end = (node for node in graph.nodes if node.op not in ("placeholder", "get_attr"))
     given = [node for node in graph.nodes if node.op == "placeholder"]
-    *calls, end = nodes
     if len(given) != 1 or end.op != "output" or any(node.op != "call_function" for node in calls):
         raise NoModule
     result = end.args[0]
-    if len(calls) > 1 and calls[-1].target is operator.getitem and calls[-1].args == (calls[-2], 0):
+    if len(calls) > 1 and result is calls[-1] and result.target is operator.getitem and result.args == (calls[-2], 0):
         calls.pop()
-        result = calls[-1] if result is nodes[-2] else None
+        result = calls[-1]
     if len(calls) == 2 and _is_transposed_weight(calls[0]):
         return _transposed_linear(module, given[0], calls, result)
     if len(calls) != 1 or result is not calls[0] or not isinstance(calls[0].target, torch._ops.OpOverload):
@@ -103,12 +106,12 @@ def _read(module: nn.Module, given: fx.Node, call: fx.Node, target: torch._ops.O
     settings: dict[str, Any] = {}
     owned: dict[str, Tensor] = {}
     reads_given = 0
-    for name, value in _arguments(call, target).items():
+    for name, value in arguments(call).items():
         if value is given:
             reads_given += 1
         elif isinstance(value, fx.Node):
             owned[name] = _tensor(module, value)
-        elif _mentions_node(value):
+        elif nodes(value):
             raise NoModule
         else:
             settings[name] = value
@@ -117,19 +120,6 @@ def _read(module: nn.Module, given: fx.Node, call: fx.Node, target: torch._ops.O
     name = target._schema.name.removeprefix("aten::")
     inplace = name.endswith("_")
     return Operator(name=name.removesuffix("_"), inplace=inplace, settings=settings, owned=owned, shape=_shape(given))
-
-
-def _arguments(call: fx.Node, target: torch._ops.OpOverload) -> dict[str, Any]:
-    """The call's arguments by the schema's names, its defaults filled in."""
-    schema = target._schema.arguments
-    values = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
-    values.update(zip((argument.name for argument in schema), call.args, strict=False))
-    values.update(call.kwargs)
-    return values
-
-
-def _mentions_node(value: Any) -> bool:
-    return isinstance(value, list | tuple) and any(isinstance(each, fx.Node) or _mentions_node(each) for each in value)
 
 
 def _tensor(module: nn.Module, node: fx.Node) -> Tensor:
@@ -162,8 +152,8 @@ def _transposed_linear(module: nn.Module, given: fx.Node, calls: Sequence[fx.Nod
     plain = product.target is torch.ops.aten.mm.default or bias
     if result is not product or not plain or product.kwargs or product.args != (*bias, given, turned):
         raise NoModule
-    nodes = {"weight": weight, **({"bias": bias[0]} if bias else {})}
-    owned = {name: _tensor(module, node) for name, node in nodes.items() if isinstance(node, fx.Node)}
+    read = {"weight": weight, **({"bias": bias[0]} if bias else {})}
+    owned = {name: _tensor(module, node) for name, node in read.items() if isinstance(node, fx.Node)}
     return Operator(name="linear", inplace=False, settings={}, owned=owned, shape=_shape(given))
 
 
@@ -178,6 +168,37 @@ def _swap(model: nn.Module, new: Mapping[int, nn.Module]) -> list[str]:
             if id(module) in new:
                 holder._modules[name] = new[id(module)]
     return names
+
+
+def _tell_calls_apart(model: nn.Module) -> None:
+    """Gives each call of a non-linearity without weights a module of its own: `act`, `act@1` and so on.
+
+    What goes by type keeps one input and one output for a module, so a second call would overwrite the first.
+    """
+    for holder in list(model.modules()):
+        compiled = vars(holder).get("graph_module")
+        if not isinstance(compiled, fx.GraphModule):
+            continue
+        again = list(_called_again(holder, compiled.graph))
+        for node in again:
+            place, _, name = str(node.target).partition("@")[0].rpartition(".")
+            siblings = holder.get_submodule(place)._modules
+            free = next(f"{name}@{at}" for at in range(1, len(siblings) + 2) if f"{name}@{at}" not in siblings)
+            siblings[free] = copy.deepcopy(holder.get_submodule(str(node.target)))
+            node.target = f"{place}.{free}" if place else free
+        if again:
+            compiled.recompile()
+
+
+def _called_again(holder: nn.Module, graph: fx.Graph) -> Iterator[fx.Node]:
+    """The calls of a ruled module that holds no tensors, but for its first."""
+    seen: set[int] = set()
+    for node in graph.nodes:
+        module = holder.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if type(module) in RULED:
+            if id(module) in seen:
+                yield node
+            seen.add(id(module))
 
 
 def _unlike(model: nn.Module, swapped: Mapping[int, nn.Module], inputs: Sequence[Tensor]) -> tuple[frozenset[int], str]:

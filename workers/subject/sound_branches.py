@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from workers.subject.calls import arguments, operation
+
 _TOTAL = frozenset((
     "linear", "conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "batch_norm", "_native_batch_norm_legit_no_training", "instance_norm", "layer_norm", "native_layer_norm",
@@ -41,13 +43,6 @@ _VIEWS = frozenset((
     "contiguous", "to", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
 ))  # fmt: skip
 """Operators that may give the memory they were given."""
-
-
-def operation(node: fx.Node) -> str:
-    """The operator that a node calls, without its overload and in-place mark."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        return node.target._schema.name.removeprefix("aten::").removesuffix("_")
-    return str(getattr(node.target, "__name__", node.target))
 
 
 def unsound(condition: Any, branches: Sequence[fx.Graph]) -> str | None:
@@ -85,21 +80,20 @@ def _unsound_node(node: fx.Node) -> str | None:
         return None
     if not isinstance(node.target, torch._ops.OpOverload) or name not in _TOTAL:
         return f"{name} in a branch may fail, or act on more than its result, where the branch is not taken"
-    if _random(name, node):
+    if _random(node):
         return f"{name} in a branch draws random numbers"
     if node.target._schema.is_mutable and not _writes_its_own(node):
         return f"{name} in a branch writes into a tensor that is also read elsewhere"
     return None
 
 
-def _random(name: str, node: fx.Node) -> bool:
+def _random(node: fx.Node) -> bool:
+    """Whether it draws numbers: operators of dropout do not, once they are in evaluation mode."""
     if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
         return False
-    flags = {"rrelu": 3, "scaled_dot_product_attention": 4}
-    at = flags.get(name, 2)
-    default = name in flags  # these are off unless they are set
-    value = node.args[at] if len(node.args) > at else node.kwargs.get("training", node.kwargs.get("dropout_p", 0))
-    return bool(value) if default or len(node.args) > at else True
+    given = arguments(node)
+    flags = [given[name] for name in ("train", "training", "dropout_p") if name in given]
+    return not flags or any(flags)
 
 
 def _writes_its_own(node: fx.Node) -> bool:
