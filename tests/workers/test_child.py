@@ -32,6 +32,7 @@ from service.contracts.manifest import DatasetManifest, ModelManifest
 from tests.workers.facts import dataset_facts, input_facts, model_facts
 from tests.workers.kinds import KINDS, MADE, PNG
 from tests.workers.networks import SHAPES, Cnn, Lstm, Mlp, Residual, Transformer, TwoOutputs, made
+from tests.workers.subject.data.files import image, image_facts, parquet_of, table_facts, text_facts, zipped
 from tests.workers.subject.test_pt2 import raw_export
 from workers.child import run
 from workers.group import analyse
@@ -118,7 +119,7 @@ def test_a_static_export_is_inspected_with_its_own_batch_size(scratch):
     found = inspected(scratch, InspectModel(member="a1", facts=model_facts((1, 8, 8))))
     assert found.manifest.batch == 3
     assert [(each.code, each.detail) for each in found.manifest.warnings] == [
-        ("static-batch", "exported with a fixed batch of 3: every pass is padded to 3 rows")
+        ("static-batch", "it runs batches of 3 only: every pass is padded to 3 rows")
     ]
     assert {layer.output_shape[0] for layer in found.manifest.layers} == {"N"}
     assert {layer.auditable for layer in found.manifest.layers} == {"auditable"}
@@ -565,6 +566,28 @@ for name in sys.argv[1:]:
 """
 
 
+def datasets() -> dict[str, tuple[bytes, Any, str]]:
+    """A file of every format, sound and broken: each by another way through its reader."""
+    pixels = np.zeros((3, 4, 3), np.uint8)
+    images = {form: image(pixels, form) for form in ("PNG", "JPEG", "WEBP")}
+    folder = {f"cat/{form}.{form.lower()}": content for form, content in images.items()}
+    resized, table = image_facts(resize={"fit": "crop"}), table_facts()
+    columns = {"a": [1.0, None], "b": [1, 2], "labels": ["cat", "dog"]}
+    filled = table_facts(columns=[{"name": "a", "missing": 0}, {"name": "b"}, {"name": "labels", "role": "label"}])
+    return {
+        "csv": (b"a,b,labels\n1,2,cat\n", table, "inspected"),
+        "broken csv": (b'a,b,labels\n1,"2,cat\n', table, "refused"),
+        "other columns": (b"a,b,label\n1,2,cat\n", table, "refused"),
+        "jsonl": (b'{"a": 1, "b": 2, "labels": 0}\n', table, "inspected"),
+        "parquet": (parquet_of(columns), filled, "inspected"),
+        "broken parquet": (b"PAR1" + bytes(50) + b"\x10\0\0\0PAR1", table, "refused"),
+        "texts": (parquet_of({"text": ["a"], "label": ["cat"]}), text_facts(), "inspected"),
+        "images": (zipped(folder), resized, "inspected"),
+        "broken image": (zipped({"cat/1.png": images["PNG"][:-20]}), resized, "refused"),
+        "no image": (zipped({"cat/1.webp": b"RIFF\0\0\0\0WEBPVP8 "}), resized, "refused"),
+    }
+
+
 @pytest.mark.slow
 def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job):
     """In forks of a process that had imported workers.preload and nothing else, and had one thread."""
@@ -580,6 +603,11 @@ def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job):
     np.savez_compressed(tmp_path / "d.npz", inputs=np.zeros((5, 4)), labels=np.zeros(5, dtype=int))
     (tmp_path / "d.npz").rename(folders["dataset"] / "inputs/source")
     jobs["dataset"] = (InspectDataset(member="b2", facts=dataset_facts((4,))), "inspected")
+    for name, (content, facts, status) in datasets().items():
+        folders[name] = tmp_path / name
+        (folders[name] / "inputs").mkdir(parents=True)
+        (folders[name] / "inputs/source").write_bytes(content)
+        jobs[name] = (InspectDataset(member="b2", facts=facts), status)
     for name, folder in folders.items():
         (folder / "job.json").write_text(jobs[name][0].model_dump_json())
     done = subprocess.run(

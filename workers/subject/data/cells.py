@@ -202,9 +202,11 @@ def as_text(cell: object) -> str | None:
 
 def texts(cells: Cells, column: Column, faults: Faults, first_row: int) -> list[str]:
     """The cells of a text column; characters that no report may hold are faults."""
-    found = []
+    found, sound = list[str](), set[str]()  # a text that was found sound is not read again, however often it comes
     for at, cell in enumerate(cells):
-        if is_empty(cell) and column.missing is None:
+        if isinstance(cell, str) and cell in sound:
+            found.append(cell)
+        elif is_empty(cell) and column.missing is None:
             missing(faults, first_row + at, column)
         elif cell is not None and not isinstance(cell, str):
             faults.add(first_row + at, column.name, f"{shown(cell)} is not text")
@@ -217,6 +219,7 @@ def texts(cells: Cells, column: Column, faults: Faults, first_row: int) -> list[
             )
         else:
             found.append(cell or "")
+            sound.add(cell or "")
     return found
 
 

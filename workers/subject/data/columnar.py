@@ -13,7 +13,7 @@ from service.contracts.facts import DatasetFacts
 from workers.subject.data.arrow import pa, parquet
 from workers.subject.data.cells import Cells
 from workers.subject.data.columns import Plan, planned
-from workers.subject.data.found import Found, room_for, too_many
+from workers.subject.data.found import Array, Found, room_for, too_many
 from workers.subject.data.limits import (
     CANONICAL_BYTES,
     COLUMNS,
@@ -27,6 +27,11 @@ from workers.subject.refusal import Refusal, quoted, without_paths
 
 _AGAIN = 'Write it again with flat columns: pyarrow.parquet.write_table(table, "data.parquet")'
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError, UnicodeError, OverflowError)
+
+_DTYPES = {
+    "int8": "i1", "int16": "<i2", "int32": "<i4", "int64": "<i8", "uint8": "u1", "uint16": "<u2", "uint32": "<u4",
+    "uint64": "<u8", "halffloat": "<f2", "float": "<f4", "double": "<f8",
+}  # fmt: skip
 
 
 def read(source: Path, facts: DatasetFacts) -> Found:
@@ -88,7 +93,7 @@ def _plan(file: Any, facts: DatasetFacts) -> Plan:
     if not 0 <= claimed.num_rows <= EXAMPLES:
         raise too_many("rows", claimed.num_rows, EXAMPLES)
     if claimed.num_columns > COLUMNS:
-        raise too_many("columns", claimed.num_columns, COLUMNS, "Send fewer columns.")
+        raise too_many("columns", claimed.num_columns, COLUMNS, "Send only the columns that are needed.")
     if claimed.num_row_groups > PARQUET_GROUPS:
         raise too_many("row groups", claimed.num_row_groups, PARQUET_GROUPS, _AGAIN)
     schema = file.schema_arrow
@@ -162,4 +167,18 @@ def _cells(column: Any) -> Cells:
     if types.is_boolean(kind) or not (types.is_integer(kind) or types.is_floating(kind)):
         found: list[object] = column.to_pylist()
         return found
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return _numbers(column)
+
+
+def _numbers(column: Any) -> Array:
+    """A column of numbers from its buffers: pyarrow's own conversion looks for pandas first."""
+    valid, content = column.buffers()
+    dtype = np.dtype(_DTYPES[str(column.type)])
+    values = np.zeros(0, dtype)
+    if len(column):
+        values = np.frombuffer(content, dtype, count=len(column), offset=column.offset * dtype.itemsize)
+    numbers = values.astype(np.float64)
+    if column.null_count:
+        bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+        numbers[bits[column.offset : column.offset + len(column)] == 0] = np.nan
+    return numbers

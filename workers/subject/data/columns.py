@@ -38,7 +38,7 @@ def planned(header: Sequence[str], facts: DatasetFacts) -> Plan:
     in that of the file.
     """
     if len(header) > COLUMNS:
-        raise too_many("columns", len(header), COLUMNS, "Send fewer columns.")
+        raise too_many("columns", len(header), COLUMNS, "Send only the columns that are needed.")
     if facts.further_inputs and facts.input.kind != "text":
         raise Refusal(
             "further-inputs",

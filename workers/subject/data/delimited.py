@@ -88,7 +88,7 @@ def _delimiter(first: str, facts: DatasetFacts) -> str:
 def _examples(records: _Records, facts: DatasetFacts) -> Found:
     header = next(records, [])
     if len(header) > COLUMNS:
-        raise too_many("columns", len(header), COLUMNS, "Send fewer columns.")
+        raise too_many("columns", len(header), COLUMNS, "Send only the columns that are needed.")
     if header and all(_NUMERIC.fullmatch(name) for name in header):
         raise Refusal(
             "no-header",

@@ -63,7 +63,7 @@ def _object(line: str, number: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad(number, "it holds no object")
     if len(value) > COLUMNS:
-        raise too_many(f"members in line {number:,}", len(value), COLUMNS, "Send fewer members.")
+        raise too_many(f"members in line {number:,}", len(value), COLUMNS, "Send only the members that are needed.")
     return value
 
 

@@ -4,7 +4,6 @@ numpy's own loader trusts a header's shape and would unpickle object arrays. Her
 of its array before a byte is kept. Format: numpy.lib.format, versions 1.0 to 3.0.
 """
 
-import ast
 import re
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +19,15 @@ from workers.subject.data.limits import ARRAY_HEADER
 from workers.subject.refusal import Refusal, quoted
 
 MAGIC = b"\x93NUMPY"
+_HEADER = re.compile(r"\s*+\{(.*)\}\s*+", re.DOTALL)
+_ITEM = re.compile(
+    r"""\s*+(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q)\s*+:\s*+
+    (?:(?P<p>['"])(?P<text>[^'"\\]{1,64})(?P=p)|(?P<truth>True|False)
+    |\((?P<shape>(?:[ ]*+[0-9]{1,19}[ ]*+,)*+[ ]*+(?:[0-9]{1,19})?+[ ]*+)\))
+    \s*+(?:,|$)""",
+    re.VERBOSE,
+)
+_STRUCTURED = re.compile(r"['\"]descr['\"]\s*+:\s*+(\[.{0,64})", re.DOTALL)
 _DTYPE = re.compile(r"[<>|=]?(f[248]|[iu][1248]|b1)")
 
 
@@ -61,29 +69,36 @@ def header_of(name: str, start: bytes, size: int) -> Header:
 
 
 def _parsed(text: bytes, name: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
-    try:
-        header = ast.literal_eval(text.decode("latin-1").strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError, TypeError) as error:
-        raise _unreadable(name, "its header is not a NumPy header") from error
-    if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+    said = text.decode("latin-1")
+    if structured := _STRUCTURED.search(said):
+        raise _not_read(name, structured.group(1))
+    found = _HEADER.fullmatch(said)
+    items = {item.group("key"): item for item in _ITEM.finditer(found.group(1))} if found else {}
+    if not found or set(items) != {"descr", "fortran_order", "shape"} or _ITEM.sub("", found.group(1)).strip():
         raise _unreadable(name, "its header is not a NumPy header")
-    descr, shape = header["descr"], header["shape"]
+    descr, shape, order = items["descr"]["text"], items["shape"]["shape"], items["fortran_order"]["truth"]
+    if descr is None or shape is None or order is None:
+        raise _unreadable(name, "its header is not a NumPy header")
     if descr == "|O":
         raise Refusal(
             "object-array",
             f"array {quoted(name)} holds Python objects, stored as a pickle that runs code when it is read",
             AGAIN,
         )
-    if not isinstance(descr, str) or not _DTYPE.fullmatch(descr):
-        raise Refusal(
-            "array-dtype",
-            f"array {quoted(name)} has dtype {quoted(descr)}; float, integer, unsigned and bool arrays are read",
-            AGAIN,
-        )
-    sound = isinstance(shape, tuple) and len(shape) <= 8 and all(type(n) is int and 0 <= n < 2**48 for n in shape)
-    if not sound:
-        raise _unreadable(name, f"its header gives the shape {quoted(shape)}")
-    return np.dtype(descr), shape, bool(header["fortran_order"])
+    if not _DTYPE.fullmatch(descr):
+        raise _not_read(name, descr)
+    sizes = tuple(int(size) for size in shape.split(",") if size.strip())
+    if len(sizes) > 8 or any(size >= 2**48 for size in sizes):
+        raise _unreadable(name, f"its header gives the shape {quoted(sizes)}")
+    return np.dtype(descr), sizes, order == "True"
+
+
+def _not_read(name: str, descr: str) -> Refusal:
+    return Refusal(
+        "array-dtype",
+        f"array {quoted(name)} has dtype {quoted(descr)}; float, integer, unsigned and bool arrays are read",
+        AGAIN,
+    )
 
 
 def _unreadable(name: str, why: str) -> Refusal:

@@ -197,6 +197,8 @@ def _decoded(content: bytes, name: str) -> PIL.Image.Image:
         ) from error
     except (Refusal, MemoryError):
         raise
+    except PIL.UnidentifiedImageError as error:
+        raise Refusal("bad-image", f"image {quoted(name)} begins as {form} and is none", _AGAIN) from error
     except Exception as error:  # whatever a damaged image raises in Pillow says that it is damaged
         said = without_paths(str(error)).partition("\n")[0]
         raise Refusal("bad-image", f"image {quoted(name)} cannot be decoded: {quoted(said, 160)}", _AGAIN) from error
