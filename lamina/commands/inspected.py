@@ -7,7 +7,8 @@ from lamina.commands.shown import remark, say, show_table
 
 if TYPE_CHECKING:
     from service.contracts.api import ModelView
-    from service.report.inspection import Inspection, Judged
+    from service.report.inspection import Inspection
+    from service.report.tree import Judged
 
 HEADS = ("layer", "type", "output, each call", ">calls", ">parameters", ">FLOPs")
 
@@ -15,6 +16,7 @@ HEADS = ("layer", "type", "output, each call", ">calls", ">parameters", ">FLOPs"
 def print_inspection(view: "ModelView") -> None:
     """Warnings with advice, what was changed on the way in, and the tree of layers."""
     from service.report import inspection
+    from service.report.tree import FAMILIES, FAMILY_TITLES
 
     shown = inspection.build(
         inspection.Registered(
@@ -30,7 +32,7 @@ def print_inspection(view: "ModelView") -> None:
         )
     )
     _facts(shown)
-    titles = [inspection.FAMILY_TITLES[family].lower() for family in inspection.FAMILIES]
+    titles = [FAMILY_TITLES[family].lower() for family in FAMILIES]
     show_table((*HEADS, *titles), _rows(shown))
     _legend(shown)
 
@@ -66,7 +68,7 @@ def _sign(verdict: "Judged", shown: "Inspection") -> str:
 
 
 def _legend(shown: "Inspection") -> None:
-    from service.report.inspection import STATES
+    from service.report.tree import STATES
 
     met = {verdict.state for row in shown.layers for verdict in row.verdicts.values()}
     say("   ".join(" ".join(STATES[state]) for state in STATES if state in met))

@@ -5,81 +5,26 @@ same rows, the same words. Layers are in the order of the tree, each with its de
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from string import ascii_lowercase
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from pydantic import Field
 
-from service.contracts.base import WHOLE, Integer, Name, Text, Value
+from service.contracts.base import WHOLE, Integer, Name, Value
 from service.contracts.facts import InputFacts, ModelFacts
-from service.contracts.manifest import Exit, Layer, MethodFamily, ModelManifest, Notice, TensorSpec, Verdict
+from service.contracts.manifest import Exit, ModelManifest, Notice, TensorSpec
 from service.contracts.problem import Reason
 from service.contracts.section import Blank, Cell, Number, Word, exact
 from service.contracts.status import IntakeState
 from service.report import wording
+from service.report.tree import LayerRow, Why, amount, times, tree
 from service.report.twin import Fact, Facts, Notes, Short, moment
 
-State = Literal["auditable", "forward_only", "not_reached", "not_applicable", "unknown"]
-FAMILIES: tuple[MethodFamily, ...] = get_args(MethodFamily)
-STATES: Mapping[State, tuple[str, str]] = {
-    "auditable": ("\u25cf", "auditable"),
-    "forward_only": ("\u25d0", "forward only"),
-    "not_reached": ("\u25cb", "not reached"),
-    "not_applicable": ("\u2013", "not applicable"),
-    "unknown": ("?", "unknown"),
-}
-"""Sign and word of each verdict: never a colour alone."""
-FAMILY_TITLES: Mapping[MethodFamily, str] = {
-    "forward": "Values", "gradient": "Gradients", "cam": "Maps", "rules": "Rules",
-}  # fmt: skip
-OLD = "the model was inspected before this was looked at; register it again"
 NOT_IN_FILE = "no file says it"
 NOT_MEASURED = "inspection does not measure it"
-_SHAPES_SHOWN = 4
-_UNITS = "kMGTP"
 _Z = 1.959963984540054
-
-
-class Amount(Value):
-    """A whole number of things with its share of all, from 0 to 1."""
-
-    value: Annotated[Integer, Field(ge=0)]
-    share: float
-    display: Short
-
-
-class Judged(Value):
-    """A verdict: its state, its sign and word, and which of the reasons holds, counted from 0."""
-
-    state: State
-    display: Short
-    reason: Integer | None
-
-
-class LayerRow(Value):
-    """One layer of the tree. depth: how many of the layers above it are containers of it; children: directly in it."""
-
-    name: Annotated[str, Field(max_length=512)]
-    label: Annotated[str, Field(max_length=512)]
-    depth: Integer
-    children: Integer
-    type: Short
-    shapes: Annotated[str, Field(max_length=2000)]
-    calls: Integer
-    parameters: Amount
-    flops: Amount | None
-    verdicts: dict[MethodFamily, Judged]
-
-
-class Why(Value):
-    """A reason that stands for several verdicts, with the mark it is cited by, and how many verdicts cite it."""
-
-    mark: Short
-    text: Text
-    count: Integer
 
 
 class Compared(Value):
@@ -145,9 +90,7 @@ class Registered:
 def build(model: Registered) -> Inspection:
     """The value of a model in any state: what is not known yet is left out."""
     manifest = model.manifest
-    reasons: dict[str, int] = {}
-    cited: Counter[int] = Counter()
-    rows = () if manifest is None else tuple(_rows(manifest, reasons, cited))
+    rows, reasons = ((), ()) if manifest is None else tree(manifest)
     return Inspection(
         name=model.name,
         version=model.version,
@@ -160,7 +103,7 @@ def build(model: Registered) -> Inspection:
         notes=() if manifest is None else manifest.notes,
         outputs=() if manifest is None else tuple(_output(manifest, at) for at in range(len(manifest.outputs))),
         exits=() if manifest is None else tuple(_exit(each) for each in manifest.exits),
-        reasons=tuple(Why(mark=_mark(at), text=text, count=cited[at]) for text, at in reasons.items()),
+        reasons=reasons,
         layers=rows,
     )
 
@@ -187,22 +130,12 @@ def _summary(manifest: ModelManifest, rows: Sequence[LayerRow]) -> Iterator[Fact
     yield Fact(label="layers without", cell=_count(len(rows) - found["auditable"]))
     yield Fact(label="parameters", cell=Word(value=amount(manifest.parameters)))
     flops = manifest.flops
-    unknown = Blank(because="they could not be counted; see the warnings")
+    unknown = Blank(because="a black box" if manifest.black_box else "they could not be counted; see the warnings")
     yield Fact(label="FLOPs, one example", cell=unknown if flops is None else Word(value=amount(flops)))
 
 
 def _count(number: int) -> Number:
     return Number(value=number, count=True)
-
-
-def amount(number: int) -> str:
-    """A count as a narrow column shows it: exact below ten thousand, then to three digits with k, M, G, T or P."""
-    if number < 10_000:
-        return f"{number:,}".replace(",", "\u202f")
-    digits, exponent = f"{number:.2e}".split("e")
-    power = min(int(exponent) // 3, len(_UNITS))
-    shift = int(exponent) - 3 * power
-    return f"{float(digits) * 10**shift:.{max(0, 2 - shift)}f}\u202f{_UNITS[power - 1]}"
 
 
 def _compared(facts: ModelFacts, manifest: ModelManifest | None) -> Iterator[Compared]:
@@ -239,15 +172,11 @@ def _compared(facts: ModelFacts, manifest: ModelManifest | None) -> Iterator[Com
 
 
 def _declared(facts: InputFacts) -> Word:
-    return Word(value=f"{facts.kind}, {facts.layout}, {_times(map(str, facts.shape)) or 'one number'}")
+    return Word(value=f"{facts.kind}, {facts.layout}, {times(tuple(map(str, facts.shape))) or 'one number'}")
 
 
 def _tensor(spec: TensorSpec) -> Word:
-    return Word(value=wording.clipped(f"{spec.dtype}, {_times(spec.shape)}"))
-
-
-def _times(shape: Iterator[str] | Sequence[str]) -> str:
-    return " \u00d7 ".join(shape)
+    return Word(value=wording.clipped(f"{spec.dtype}, {times(spec.shape)}"))
 
 
 def _classes(found: TensorSpec | None, facts: ModelFacts) -> Cell:
@@ -263,7 +192,7 @@ def _analysed(manifest: ModelManifest) -> int:
 def _output(manifest: ModelManifest, at: int) -> OutputRow:
     spec = manifest.outputs[at]
     said = "analysed" if at == _analysed(manifest) else "not analysed"
-    return OutputRow(name=spec.name, dtype=spec.dtype, shape=wording.clipped(_times(spec.shape), 256), analysed=said)
+    return OutputRow(name=spec.name, dtype=spec.dtype, shape=wording.clipped(times(spec.shape), 256), analysed=said)
 
 
 def _exit(each: Exit) -> ExitRow:
@@ -281,85 +210,3 @@ def wilson(taken: int, of: int) -> tuple[float, float]:
     middle = (p + z2 / (2 * of)) / (1 + z2 / of)
     half = _Z / (1 + z2 / of) * (p * (1 - p) / of + z2 / (4 * of**2)) ** 0.5
     return (0.0 if taken == 0 else middle - half), (1.0 if taken == of else middle + half)
-
-
-def _rows(manifest: ModelManifest, reasons: dict[str, int], cited: Counter[int]) -> Iterator[LayerRow]:
-    """The layers as a tree, depth first, each level in the order of the manifest."""
-    named = {layer.name: layer for layer in manifest.layers}
-    inside: dict[str, list[str]] = {}
-    for name in named:
-        inside.setdefault(_container(name, named), []).append(name)
-    known: dict[tuple[State, int | None], Judged] = {}
-    stack = [(name, name, 0) for name in reversed(inside.get("", []))]
-    while stack:
-        name, label, depth = stack.pop()
-        children = inside.get(name, [])
-        stack += [(child, child[len(name) + 1 :], depth + 1) for child in reversed(children)]
-        verdicts = {family: _judged(named[name].verdicts.get(family), reasons, known) for family in FAMILIES}
-        cited.update(each.reason for each in verdicts.values() if each.reason is not None)
-        yield _row(named[name], manifest, label=label, depth=depth, children=len(children), verdicts=verdicts)
-
-
-def _container(name: str, named: Mapping[str, Layer]) -> str:
-    """The nearest layer that this one lies in, or nothing."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        if name in named:
-            return name
-    return ""
-
-
-def _row(
-    layer: Layer,
-    manifest: ModelManifest,
-    *,
-    label: str,
-    depth: int,
-    children: int,
-    verdicts: dict[MethodFamily, Judged],
-) -> LayerRow:
-    return LayerRow(
-        name=layer.name,
-        label=label,
-        depth=depth,
-        children=children,
-        type=layer.type,
-        shapes=_shapes(layer),
-        calls=layer.calls,
-        parameters=_share(layer.parameters, manifest.parameters),
-        flops=None if layer.flops is None else _share(layer.flops, manifest.flops or 0),
-        verdicts=verdicts,
-    )
-
-
-def _share(value: int, total: int) -> Amount:
-    return Amount(value=value, share=round(min(1.0, value / total), 4) if total else 0.0, display=amount(value))
-
-
-def _shapes(layer: Layer) -> str:
-    """One shape where all calls agree, else the first few different ones in order."""
-    different = list(dict.fromkeys(layer.shapes or ((layer.output_shape,) if layer.output_shape else ())))
-    shown = [_times(shape) for shape in different[:_SHAPES_SHOWN]]
-    if len(different) > _SHAPES_SHOWN:
-        shown.append(f"and {len(different) - _SHAPES_SHOWN} more")
-    return wording.clipped(", ".join(shown), 2000)
-
-
-def _judged(found: Verdict | None, reasons: dict[str, int], known: dict[tuple[State, int | None], Judged]) -> Judged:
-    """The same value wherever the same is said: thousands of layers share a handful."""
-    state: State = "unknown" if found is None else found.state
-    text = OLD if found is None else found.reason
-    reason = None if text is None else reasons.setdefault(text, len(reasons))
-    if (state, reason) not in known:
-        known[state, reason] = Judged(state=state, display=" ".join(STATES[state]), reason=reason)
-    return known[state, reason]
-
-
-def _mark(at: int) -> str:
-    """a to z, then aa, ab, ..."""
-    marks = ""
-    at += 1
-    while at:
-        at, letter = divmod(at - 1, 26)
-        marks = ascii_lowercase[letter] + marks
-    return marks

@@ -10,7 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from service.report.html import FOLDER, environment, pointed
-from service.report.inspection import FAMILIES, FAMILY_TITLES, Inspection, LayerRow
+from service.report.inspection import Inspection
+from service.report.tree import FAMILIES, FAMILY_TITLES, LayerRow
 
 OPEN_ROWS = 120
 """Networks of more layers come with the containers of lower levels closed."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
 from workers.subject.declared import agrees, specs
+from workers.subject.exits import exits
 from workers.subject.formats import told
 from workers.subject.layers import inventory
 from workers.subject.network import Loaded
@@ -43,6 +44,7 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifes
         black_box=loaded.black_box,
         flops=None if trial.flops is None else trial.flops.total,
         rehydrated=loaded.rehydrated,
+        exits=exits(loaded.model, trial.inputs, loaded.batch or 1)[:64],
         tokenizer=None if loaded.tokenizer is None else loaded.tokenizer.name[:256],
     )
 

@@ -12,9 +12,9 @@ from service.contracts.base import digest_of
 from service.contracts.manifest import Exit, Layer, ModelManifest, Notice, TensorSpec, Verdict
 from service.contracts.problem import Fault, Reason
 from service.contracts.status import IntakeState
-from service.report import inspection
-from service.report.inspection import Inspection, Registered, amount, build, wilson
+from service.report.inspection import Inspection, Registered, build, wilson
 from service.report.inspection_html import HOVER_ROWS, OPEN_ROWS, render
+from service.report.tree import amount, mark
 from tests.service.report.reading import Page, shown_at
 from tests.service.report.samples import HOSTILE, model_facts
 
@@ -148,7 +148,7 @@ def test_reasons_are_told_once_and_cited_by_marks(shown) -> None:
         "cam": ("– not applicable", 3),
         "rules": ("– not applicable", 0),
     }
-    assert [inspection._mark(at) for at in (0, 25, 26, 27, 701, 702)] == ["a", "z", "aa", "ab", "zz", "aaa"]
+    assert [mark(at) for at in (0, 25, 26, 27, 701, 702)] == ["a", "z", "aa", "ab", "zz", "aaa"]
 
 
 def test_a_manifest_from_before_verdicts_says_so() -> None:
