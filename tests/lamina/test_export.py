@@ -1,5 +1,7 @@
 """Does a network become a `.pt2` that gives its outputs, and is what cannot be exported refused with a way out?"""
 
+import ast
+import json
 import subprocess
 import sys
 import zipfile
@@ -7,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from lamina import export as exporter
-from lamina.export import ExportRefused, export, export_from_reference, main
+from lamina.export import UNANSWERED, ExportRefused, export, export_from_reference, facts, main
+from service.contracts.facts import ModelFacts
 from tests.workers.networks import SHAPES, Branching, Cnn, Mlp, TwoOutputs, made
 
 MODULE = """
@@ -168,16 +172,159 @@ def test_the_command_ends_with_1_when_refused_and_2_when_misused(module, capsys)
     assert main(["--help"]) == 0
 
 
+# --- the facts that no file says
+
+
+def declared(answers: dict[str, str], shape=(4,), network=None, **options) -> dict[str, object]:
+    example = options.pop("example", None)
+    report = export(network or made(Mlp), torch.randn(2, *shape) if example is None else example, options.pop("path"))
+    return facts(report, answers, **options)
+
+
+ANSWERS = {
+    "task": "classification", "kind": "table", "layout": "NF", "low": "0", "high": "1,2,3,4.5", "unit": "euro",
+    "mean": "0.5", "std": "2", "output": "logits", "classes": "cat, dog,bird", "loss": "cross_entropy",
+}  # fmt: skip
+
+
+def test_facts_that_are_answered_are_valid(tmp_path):
+    answers = {**ANSWERS, "low": "0,0,0,0"}
+    found = ModelFacts.model_validate(declared(answers, path=tmp_path / "m.pt2"))
+    assert found.input.shape == (4,)
+    assert found.input.bounds.high == (1, 2, 3, 4.5)
+    assert found.output.classes == ("cat", "dog", "bird")
+    assert found.input.preprocessing.std == (2,)
+
+
+def test_a_question_that_is_left_open_is_marked_and_refused_by_the_service(tmp_path):
+    found = declared({}, path=tmp_path / "m.pt2")
+    text = json.dumps(found)
+    assert text.count(UNANSWERED) == 11
+    assert "perhaps classification" in str(found["task"])
+    assert "3 classes" in text
+    with pytest.raises(ValidationError) as refused:
+        ModelFacts.model_validate(found)
+    assert "ANSWER" in str(refused.value)
+    for option, answer in ANSWERS.items():
+        left = json.dumps(declared({option: answer}, path=tmp_path / "m.pt2")).count(UNANSWERED)
+        assert left == 10, option
+
+
+def test_questions_are_asked_in_order_again_where_wrong_and_guesses_taken_by_enter(tmp_path, capsys):
+    said = iter(["clasification", "", "", "", "0", "zero", "1", "", "", "", "", "cat,dog", "cat,dog,bird", ""])
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return next(said)
+
+    found = ModelFacts.model_validate(declared({}, path=tmp_path / "m.pt2", ask=ask))
+    assert found.task == "classification"
+    assert found.input.kind == "table"
+    assert found.input.bounds.high == (1,)
+    assert found.output.classes == ("cat", "dog", "bird")
+    assert "what is the model for?" in asked[0]
+    assert "must be one of" in capsys.readouterr().out
+    assert next(said, None) is None
+
+
+def test_ids_are_declared_by_their_number(tmp_path):
+    network = nn.Sequential(nn.Embedding(50, 4), nn.Flatten(), nn.Linear(12, 3))
+    answers = {"task": "classification", "kind": "tokens", "layout": "NT", "output": "logits", "classes": "a,b,c",
+               "loss": "cross_entropy"}  # fmt: skip
+    found = declared(answers, network=network, example=torch.randint(0, 50, (2, 3)), path=tmp_path / "m.pt2", tokens=50)
+    valid = ModelFacts.model_validate(found)
+    assert (valid.input.bounds.low, valid.input.bounds.high, valid.input.unit) == ((0,), (49,), "token id")
+
+
+def test_further_inputs_get_questions_of_their_own(tmp_path):
+    class Pair(nn.Module):
+        def forward(self, a, b):
+            return a.sum(1, keepdim=True) + b.sum(1, keepdim=True)
+
+    answers = {"task": "regression", "kind": "table", "layout": "NF", "low": "0", "high": "1", "unit": "m", "mean": "0",
+               "std": "1", "output": "values", "loss": "mse"}  # fmt: skip
+    answers |= {f"{key}-2": answers[key] for key in ("kind", "layout", "low", "high", "unit", "mean", "std")}
+    example = (torch.randn(2, 3), torch.randn(2, 4))
+    found = declared({**answers, "name-2": "other"}, network=Pair(), example=example, path=tmp_path / "m.pt2")
+    valid = ModelFacts.model_validate(found)
+    assert [(each.name, each.input.shape) for each in valid.further_inputs] == [("other", (4,))]
+
+
+def test_an_answer_that_cannot_be_one_is_refused_with_its_option(tmp_path):
+    with pytest.raises(ExportRefused, match="--loss hinge: must be one of"):
+        declared({"loss": "hinge"}, path=tmp_path / "m.pt2")
+    with pytest.raises(ExportRefused, match="2 names for 3 outputs"):
+        declared({"classes": "a,b"}, path=tmp_path / "m.pt2")
+
+
+@pytest.mark.parametrize(
+    ("last", "kind"), [(nn.Softmax(1), "probabilities"), (nn.Sigmoid(), "probabilities"), (nn.LogSoftmax(1), "values")]
+)
+def test_an_output_that_is_no_logit_is_noticed_and_guessed(last, kind, tmp_path):
+    report = export(nn.Sequential(made(Mlp), last), torch.randn(2, 4), tmp_path / "m.pt2")
+    assert f"declare {kind}" in report.notices[-1]
+    assert f"perhaps {kind}" in str(facts(report, {})["output"])
+    assert export(made(Mlp), torch.randn(2, 4), tmp_path / "m.pt2").ending == ""
+
+
+def test_the_command_writes_facts_beside_the_file_and_keeps_those_that_are_there(module, capsys):
+    options = [part for key, text in ANSWERS.items() if key not in ("low", "classes") for part in (f"--{key}", text)]
+    Path("names.txt").write_text("yes\nno\n")
+    command = ["shop:factory", "m.pt2", "--input-shape", "4", *options, "--low", "0,0,0,0", "--classes", "@names.txt"]
+    assert main(command) == 0
+    assert "wrote m.facts.json\n" in capsys.readouterr().out
+    assert ModelFacts.model_validate_json(Path("m.facts.json").read_bytes()).output.classes == ("yes", "no")
+    Path("m.facts.json").write_text("{}")
+    assert main(["shop:factory", "m.pt2", "--input-shape", "4", "--no-questions"]) == 0
+    assert "kept m.facts.json" in capsys.readouterr().out
+    assert Path("m.facts.json").read_text() == "{}"
+    assert main(["shop:factory", "other.pt2", "--input-shape", "4"]) == 0
+    assert "facts begin with 'ANSWER: '" in capsys.readouterr().out
+
+
+def test_the_command_takes_ids_and_several_inputs(module):
+    Path("shop.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Both(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.table = nn.Embedding(9, 2)\n"
+        "    def forward(self, ids, x):\n        return self.table(ids).sum(1) + x\n"
+    )
+    shapes = ["--input-shape", "5", "--input-shape", "2"]
+    dtypes = ["--input-dtype", "int64", "--input-dtype", "float32"]
+    assert main(["shop.py:Both", "m.pt2", *shapes, *dtypes, "--tokens", "9"]) == 0
+    found = json.loads(Path("m.facts.json").read_text())
+    assert found["input"]["bounds"] == {"low": [0], "high": [8]}
+    assert found["further_inputs"][0]["input"]["shape"] == [2]
+    assert main(["shop.py:Both", "m.pt2", *shapes, "--input-dtype", "int64"]) == 1
+    assert main(["shop.py:Both", "m.pt2", *shapes, "--input-dtype", "text"]) == 2
+
+
+ALONE = """
+import sys
+
+class Blocked:
+    # everything but torch, what torch itself needs, and the standard library
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("lamina", "service", "workers", "pydantic", "typer", "rich", "captum", "onnx"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+sys.argv = ["export.py", "shop.py:factory", "m.pt2", "--input-shape", "4", "--task", "classification"]
+exec(compile(open("alone.py").read(), "alone.py", "exec"), {"__name__": "__main__"})
+"""
+
+
 @pytest.mark.slow
 def test_the_file_runs_alone_without_anything_of_ours(module, tmp_path):
-    alone = tmp_path / "alone.py"
-    alone.write_bytes(Path(exporter.__file__).read_bytes())
+    (tmp_path / "alone.py").write_bytes(Path(exporter.__file__).read_bytes())
     done = subprocess.run(
-        [sys.executable, "-I", str(alone), "shop.py:factory", "m.pt2", "--input-shape", "4"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-I", "-W", "ignore", "-c", ALONE],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "m.pt2").exists()
+    assert json.loads((tmp_path / "m.facts.json").read_text())["task"] == "classification"
 
 
 def test_it_imports_nothing_but_torch_and_the_standard_library():
@@ -186,38 +333,5 @@ def test_it_imports_nothing_but_torch_and_the_standard_library():
     assert names - set(sys.stdlib_module_names) == {"torch"}
 
 
-class Reader(nn.Module):
-    """Ids (N, 5) and numbers (N, 4) to (N, 3)."""
-
-    def __init__(self):
-        super().__init__()
-        self.words, self.head = nn.Embedding(7, 4), nn.Linear(4, 3)
-
-    def forward(self, ids, x):
-        return self.head(self.words(ids).mean(1) + x)
-
-
-def test_several_inputs_and_ids_are_exported_with_an_open_batch(tmp_path):
-    ids, x = torch.tensor([[0, 1, 2, 3, 4], [6, 5, 4, 3, 2]]), torch.rand(2, 4)
-    network = Reader()
-    report = export(network, (ids, x), tmp_path / "m.pt2")
-    assert report.batch is None
-    assert report.dtype == "float32"
-    loaded = torch.export.load(tmp_path / "m.pt2").module()
-    assert torch.equal(loaded(ids[:1].repeat(3, 1), x[:1].repeat(3, 1))[0], network.eval()(ids, x)[0])
-
-
-def test_one_tensor_for_two_inputs_stays_two_inputs(tmp_path):
-    class Difference(nn.Module):
-        def forward(self, x, y):
-            return x - 2 * y
-
-    x = torch.rand(2, 4)
-    export(Difference(), (x, x), tmp_path / "m.pt2")
-    loaded = torch.export.load(tmp_path / "m.pt2").module()
-    assert torch.equal(loaded(x, x + 1), x - 2 * (x + 1))
-
-
-def test_inputs_of_different_batches_are_refused(tmp_path):
-    with pytest.raises(ExportRefused, match="first axes of the inputs are 2, 3"):
-        export(Reader(), (torch.zeros(2, 5, dtype=torch.int64), torch.rand(3, 4)), tmp_path / "m.pt2")
+def test_it_is_written_for_python_3_10():
+    ast.parse(Path(exporter.__file__).read_text(), feature_version=(3, 10))
