@@ -306,7 +306,7 @@ import sys
 class Blocked:
     # everything but torch, what torch itself needs, and the standard library
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("lamina", "service", "workers", "pydantic", "typer", "rich", "captum", "onnx"):
+        if name.partition(".")[0] in ("lamina", "service", "workers", "pydantic", "typer", "rich", "captum"):
             raise ImportError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Blocked())
