@@ -12,7 +12,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import safetensors.torch
 import torch
 from pydantic import JsonValue, ValidationError
 
@@ -26,6 +25,7 @@ from workers.numerics.determinism import NotFinite, deterministic, seed_for
 from workers.subject.data.overlap import overlaps, shared_examples
 from workers.subject.staged import subject_of
 from workers.subject.subject import Subject
+from workers.tensorfile import save
 
 Kinds = Mapping[str, AnalysisKind[Any, Any]]
 _PLANNED, _COMPUTED, _CONTROLLED = 0.02, 0.85, 0.98
@@ -191,7 +191,7 @@ class _Group:
             for name, tensor in arrays.items():
                 if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                     raise NotFinite(name)
-            safetensors.torch.save_file(arrays, folder / "arrays.safetensors")
+            save({name: each.numpy() for name, each in arrays.items()}, folder / "arrays.safetensors")
             files.append(
                 ArtifactFile(
                     file="arrays.safetensors", media_type="application/vnd.safetensors", title="Values per example"

@@ -5,7 +5,6 @@ Tensors: `inputs` (N, ...) float32, or int64 for token ids; or `text` uint8, all
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +16,10 @@ import torch
 
 from workers.subject.data.found import Array
 from workers.subject.subject import Examples
+from workers.tensorfile import save
 
 CONTENT_BYTES = 16
 """Of a digest of one example: two unequal ones of 10 million agree by chance once in 10^24 datasets."""
-_WRITTEN = {"<i8": "I64", "<f4": "F32", "|u1": "U8"}
 _SIGNED = b"lamina.content/1"
 
 
@@ -41,7 +40,7 @@ def write(
         tensors["labels"] = labels
     tensors |= {f"further.{at}": array for at, array in enumerate(further)}
     tensors["content"] = content
-    _save(tensors, target)
+    save(tensors, target)
     return content
 
 
@@ -57,25 +56,6 @@ def content_of(arrays: Sequence[Array]) -> Array:
 def _digests(contents: Any) -> Array:
     digests = [hashlib.blake2b(each, digest_size=CONTENT_BYTES, person=_SIGNED).digest() for each in contents]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, CONTENT_BYTES)
-
-
-def _save(tensors: dict[str, Array], target: Path) -> None:
-    """As safetensors: widest items first, so that every tensor is aligned; names in order among those."""
-    ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
-    header, at = {}, 0
-    for name, array in ordered:
-        header[name] = {
-            "dtype": _WRITTEN[array.dtype.newbyteorder("<").str],
-            "shape": list(array.shape),
-            "data_offsets": [at, at + array.nbytes],
-        }
-        at += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with target.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, array in ordered:
-            np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tofile(file)
 
 
 def read(canonical: Path, *, name: str, digest: str) -> Examples:
