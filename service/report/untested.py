@@ -32,6 +32,7 @@ def not_tested(
         *_unanswered(sections),
         *_doubted(sections),
         *_not_applicable(sections),
+        *_warned(manifest),
         *_layers(manifest),
         *_not_requested(sections, kinds),
         *_data(inputs),
@@ -71,6 +72,12 @@ def _not_applicable(sections: Sequence[ReportSection]) -> Iterator[str]:
 def _named(place: int, part: ReportSection) -> str:
     """An analysis with the number the page gives it: one kind may have been asked for twice."""
     return f"\u201c{part.title}\u201d (analysis {place + 1})"
+
+
+def _warned(manifest: ModelManifest | None) -> Iterator[str]:
+    for warning in () if manifest is None else manifest.warnings:
+        advice = f" {warning.advice}" if warning.advice else ""
+        yield f"Inspection of the model warned ({warning.code}): {warning.detail}.{advice}"
 
 
 def _layers(manifest: ModelManifest | None) -> Iterator[str]:

@@ -194,7 +194,8 @@ def _preprocessed(facts: InputFacts) -> tuple[float, float]:
 def _batch(of: Examined) -> Iterator[Notice]:
     if of.loaded.batch is not None:
         size = of.loaded.batch
-        yield _notice("static-batch", f"it runs batches of {size} only: every pass is padded to {size} rows")
+        many = f"batches of {size} only: every pass is padded to {size} rows"
+        yield _notice("static-batch", "it runs " + ("one example at a time" if size == 1 else many))
 
 
 def _weights(of: Examined) -> Iterator[Notice]:

@@ -15,6 +15,7 @@ from service.contracts.status import IntakeState
 from service.report.inspection import Inspection, Registered, build, wilson
 from service.report.inspection_html import HOVER_ROWS, OPEN_ROWS, render
 from service.report.tree import amount, mark
+from service.report.untested import not_tested
 from tests.service.report.reading import Page, shown_at
 from tests.service.report.samples import HOSTILE, model_facts
 
@@ -177,6 +178,11 @@ def test_what_was_declared_stands_beside_what_was_found(shown) -> None:
         ("output 0", "not analysed"),
         ("output 1", "analysed"),
     ]
+
+
+def test_an_audit_report_repeats_the_warnings_before_any_result() -> None:
+    lines = not_tested((), (), manifest(*LAYERS), {})
+    assert "Inspection of the model warned (static-batch): exported with 3 rows. Nothing need be done." in lines
 
 
 # --- page

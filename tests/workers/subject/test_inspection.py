@@ -178,7 +178,7 @@ class Early(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.body(x)
-        return torch.cond(x[0, 0] > 0, lambda z: self.early(z), lambda z: self.late(z.relu()), (y,))
+        return torch.cond(x[0, 0] > 0, self.early, lambda z: self.late(z.relu()), (y,))
 
 
 def test_branches_have_verdicts_operations_and_the_share_that_took_them(tmp_path) -> None:
