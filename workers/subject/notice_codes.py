@@ -71,8 +71,8 @@ CODES: Mapping[str, Code] = {
     ),
     "static-batch": Code(
         when="The file takes one batch size only.",
-        advice="Nothing need be done. Export with an open batch (Dim.DYNAMIC) to save time, unless a condition on the input"
-        " asks for one example at a time.",
+        advice="Nothing need be done. Export with an open batch (Dim.DYNAMIC) to save time, unless a condition on the"
+        " input asks for one example at a time.",
     ),
     "half-precision": Code(
         when="Some weights are float16 or bfloat16.",

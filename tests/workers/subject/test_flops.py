@@ -143,6 +143,7 @@ def test_products_are_those_of_torchs_counter(network: nn.Module, shape: tuple[i
     assert 2 * count(network, (x,)).total == counter.get_total_flops()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHAPES)
 def test_an_exported_network_takes_as_many_as_its_source_layer_by_layer(kind, tmp_path) -> None:
     network = made(kind).eval()
@@ -189,6 +190,30 @@ def test_an_operator_without_a_formula_is_named() -> None:
     found = of(Fourier(), 8)
     assert found.uncounted == ("_fft_r2c",)
     assert found.total == 5
+
+
+class Chooses(nn.Module):
+    """One of two layers, after a part without gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.wide, self.narrow = nn.Linear(4, 4), nn.Linear(4, 8), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            y = self.body(x).relu()
+        return torch.cond(x[0, 0] > 0, lambda z: self.wide(z).sum(1), lambda z: self.narrow(z).sum(1), (y,))
+
+
+@pytest.mark.slow
+def test_of_two_branches_that_stay_hidden_the_one_that_is_taken_is_counted() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of its own tracing of conditions
+        program = torch.export.export(Chooses().eval(), (torch.ones(1, 4),))
+        network = torch.export.unflatten(program)
+    around = 2 * 4 * 4 + 4
+    assert count(network, (torch.ones(1, 4),)).total == around + 2 * 4 * 8 + 8
+    assert count(network, (-torch.ones(1, 4),)).total == around + 2 * 4 * 3 + 3
 
 
 def test_hooks_and_the_fast_path_are_put_back_when_a_pass_fails() -> None:

@@ -144,6 +144,7 @@ def test_rules_are_refused_for_all_layers_where_the_network_is_not_made_of_such_
     assert {layer.verdicts["gradient"].state for layer in manifest.layers} == {"auditable"}
 
 
+@pytest.mark.slow
 def test_an_exported_graph_has_no_rules_unless_its_layers_were_made_again(inspect) -> None:
     program = exported(mlp(), 4)
     manifest = inspect(torch.export.unflatten(program), 4, program=program, batch=2)
@@ -181,6 +182,7 @@ class Early(nn.Module):
         return torch.cond(x[0, 0] > 0, self.early, lambda z: self.late(z.relu()), (y,))
 
 
+@pytest.mark.slow
 def test_branches_have_verdicts_operations_and_the_share_that_took_them(tmp_path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own tracing of conditions
@@ -220,6 +222,7 @@ def test_a_log_softmax_under_declared_logits_is_seen_in_the_numbers(inspect) -> 
     assert "log-softmax" in warned(inspect(mlp(nn.LogSoftmax(1)), 4), "softmax-inside").detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(1)], ids=str)
 def test_the_last_operation_is_read_from_the_graph_through_changes_of_shape(last, inspect) -> None:
     network = mlp(last, nn.Unflatten(1, (3, 1)), nn.Flatten(), nn.Dropout())
