@@ -36,14 +36,14 @@ def written(model: torch.nn.Module, example: torch.Tensor, path: Path, exporter:
     """By the exporter; where that fails, by torch.export alone, with the reason."""
     try:
         exporter.export(model, example, path)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever an old version raises is what is recorded
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     else:
         return {"by": "lamina/export.py"}
     try:
         program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         torch.export.save(program, path)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # as above
         return {"by": "nothing", "why": f"{why}; {type(error).__name__}: {error}"[:600]}
     return {"by": "torch.export.save", "why": why}
 

@@ -1,6 +1,6 @@
 """How does a network become a `.pt2` file that can be audited? Exported in evaluation mode, checked, and cleaned.
 
-Needs nothing but torch (2.8 or newer) and Python 3.10: copy this file to where the model's source is and run it there.
+Needs nothing but torch (2.9 or newer) and Python 3.10: copy this file to where the model's source is and run it there.
 
     lamina export shop.models:classifier classifier.pt2 --input-shape 3,224,224
     python export.py shop/models.py:classifier classifier.pt2 --input-shape 3,224,224
@@ -126,10 +126,10 @@ def export(
         finally:
             partial.unlink(missing_ok=True)
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
-    if version < (2, 8):
+    if version < (2, 9):
         notices = (
             *notices,
-            f"torch {torch.__version__} writes an older layout that the service refuses; use 2.8 or newer",
+            f"torch {torch.__version__} writes an older layout that the service refuses; use 2.9 or newer",
         )
     if ending:
         notices = (*notices, f"the output ends in {ending}: export what comes before it, or declare {_MEANS[ending]}")

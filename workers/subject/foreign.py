@@ -96,9 +96,9 @@ FOREIGN: dict[str, Foreign] = {
     ),
     "torch-package": _of("a torch.package archive", "it holds Python code", EXPORT),
     "old-export": _of(
-        "a torch.export archive of the layout of torch 2.6 and before",
+        "a torch.export archive of the layout of torch 2.7 and before",
         "its weights are Python pickles, which run code when they are opened",
-        f"Export the model again with torch 2.8 or newer (2.13 is what the service runs):\n{PT2}",
+        f"Export the model again with torch 2.9 or newer (2.13 is what the service runs):\n{PT2}",
     ),
     "aoti": _of("a compiled AOTInductor package, which holds native code", _COMPILED, _SOURCE),
     "executorch": _of("an ExecuTorch program (.pte)", _COMPILED, _SOURCE),

@@ -134,10 +134,15 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
         program = torch.export.load(canonical)
         if device != "cpu":
             program = move_to_device_pass(program, device)
-    inputs, batch = _inputs(program)
     with _explained("turned into modules"):
-        inlined = inline(program)
-        model: nn.Module = torch.export.unflatten(program)
+        return _modules(program)
+
+
+def _modules(program: ExportedProgram) -> Loaded:
+    """The program as modules with the names they had where it was written."""
+    inputs, batch = _inputs(program)
+    inlined = inline(program)
+    model: nn.Module = torch.export.unflatten(program)
     model.eval()
     _compiled(model)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
@@ -267,7 +272,7 @@ def _explained(what: str) -> Iterator[None]:
     handler = _Heard(heard)
     logger = logging.getLogger("torch.export")
     propagates, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    handlers, logger.handlers = logger.handlers, [handler]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -282,8 +287,7 @@ def _explained(what: str) -> Iterator[None]:
         )
         raise Refusal("not-loadable", detail, _AGAIN) from error
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagates
+        logger.handlers, logger.propagate = handlers, propagates
 
 
 class _Heard(logging.Handler):

@@ -153,7 +153,7 @@ def test_another_file_is_named(content, said, tmp_path):
         (["config.json", "metadata.json", "model.weights.h5"], "Keras"),
         (["inputs.npy"], "NumPy"),
         (["schema.json", "140.npy"], "skops"),
-        (["serialized_exported_program.json", "serialized_state_dict.pt", "version"], "torch 2.6 and before"),
+        (["serialized_exported_program.json", "serialized_state_dict.pt", "version"], "torch 2.7 and before"),
         (["m/data/aotinductor/model/a.so", "m/data/aotinductor/model/a.json"], "AOTInductor"),
         (["saved/saved_model.pb", "saved/variables/variables.index"], "SavedModel"),
         (["m.mlpackage/Data/com.apple.CoreML/model.mlmodel", "m.mlpackage/Manifest.json"], "Core ML"),
