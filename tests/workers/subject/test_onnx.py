@@ -1,5 +1,6 @@
 """Does an ONNX file come in as a black box that gives its numbers, and only what computes them?"""
 
+import gzip
 import json
 import os
 import subprocess
@@ -12,7 +13,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from service.contracts.job import InspectModel
+from tests.workers.facts import model_facts
 from tests.workers.subject.networks_onnx import BIAS, WEIGHT, affine, forest, model, stored, value
+from tests.workers.test_child import PROBE
 from workers.subject.network import ONLY_OUTPUTS, Loaded
 from workers.subject.onnx import load, rewrite
 from workers.subject.onnx.black_box import GradientAsked
@@ -311,6 +315,33 @@ def test_onnxruntime_starts_no_thread_opens_no_socket_and_writes_nothing(taken, 
     assert json.loads(done.stdout) == {"threads": 1, "sockets": []}
     assert [str(path) for path in home.rglob("*")] == []
     assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_a_job_with_an_onnx_file_imports_nothing_that_was_not_preloaded(tmp_path):
+    contents = {
+        "onnx": affine().SerializeToString(),
+        "refused": b"\x80\x04N.",
+        "packed": gzip.compress(b"\x80\x04N."),
+        "text": b"a,b\n1,2\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / name / "inputs").mkdir(parents=True)
+        (tmp_path / name / "inputs" / "source").write_bytes(content)
+        job = InspectModel(member="a1", facts=model_facts((3,), classes=2))
+        (tmp_path / name / "job.json").write_text(job.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *(str(tmp_path / name) for name in contents)],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=200, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {name: json.loads((tmp_path / name / "said.json").read_text()) for name in contents}
+    expected = {name: "inspected" if name == "onnx" else "refused" for name in contents}
+    assert found == {name: {"grown": [], "threads": 1, "status": status} for name, status in expected.items()}
+    manifest = json.loads((tmp_path / "onnx/results/a1/result.json").read_text())["manifest"]
+    assert (manifest["format"], manifest["black_box"], manifest["layers"]) == ("onnx", True, [])
+    assert manifest["outputs"][0]["shape"] == ["N", "2"]
 
 
 # --- what is refused
