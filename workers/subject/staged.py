@@ -40,16 +40,16 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
     if faults:
         raise Disagreement(faults)
     device = torch.device(job.device)
+    examples: dict[str, Examples] = {}
     try:
         canonical = _sound(folder / job.model.file, job.model.digest, "the model")
         loaded = FORMATS[job.model.manifest.format].load(canonical, job.device)
+        for role, staged in job.inputs.items():
+            path = _sound(folder / staged.file, staged.digest, f"the dataset in the role {role}")
+            read = read_dataset(path, name=staged.name, digest=staged.digest)
+            examples[role] = as_read(read, loaded, job.model.facts, device)  # a tokenizer may refuse a text
     except Refusal as refusal:
         raise AnalysisError(refusal.code, refusal.detail, remedy=refusal.remedy) from refusal
-    examples: dict[str, Examples] = {}
-    for role, staged in job.inputs.items():
-        path = _sound(folder / staged.file, staged.digest, f"the dataset in the role {role}")
-        read = read_dataset(path, name=staged.name, digest=staged.digest)
-        examples[role] = as_read(read, loaded, job.model.facts, device)
     return Subject(
         model=loaded.model,
         facts=job.model.facts,

@@ -69,6 +69,17 @@ class Folder:
         return name in self.others
 
 
+def content_of(archive: Archive, member: str, limit: int) -> bytes:
+    """A small member whole. Raises Refusal where it has more than `limit` bytes."""
+    if archive.sizes[member] > limit:
+        raise Refusal(
+            "too-large",
+            f"file {quoted(member)} has {archive.sizes[member]:,} bytes; at most {limit:,} are read of one of its kind",
+            _SAVE,
+        )
+    return archive.read(member, limit)
+
+
 def folder_of(archive: Archive) -> Folder:
     """The folder in the archive, its index compared with the shards that are there. Raises Refusal."""
     root = _root(list(archive.sizes))
@@ -143,7 +154,7 @@ def _without_index(shards: list[str]) -> None:
 
 def _placed(archive: Archive, root: str, shards: list[str]) -> dict[str, str]:
     """Name of tensor to name of shard, as the index says; the shards are those that it names, all of them."""
-    placed = read_object(archive.read(root + INDEX, INDEX_BYTES), INDEX).get("weight_map")
+    placed = read_object(content_of(archive, root + INDEX, INDEX_BYTES), INDEX).get("weight_map")
     if not isinstance(placed, dict) or not placed or not all(isinstance(shard, str) for shard in placed.values()):
         raise Refusal("bad-index", f"{INDEX} has no weight_map from names of tensors to names of files", _SAVE)
     named = sorted(set(placed.values()))

@@ -64,10 +64,10 @@ def _tensors(archive: Archive) -> dict[str, Tensor]:
 
 
 def _tensor(stored: Stored, stream: "_Stream") -> Tensor:
-    """In memory that torch allocates: what is aligned otherwise is multiplied in another order, to other last digits."""
+    """In memory that torch allocates: what is aligned otherwise is summed in another order, to other last digits."""
     tensor = torch.empty(stored.shape, dtype=_DTYPES[stored.dtype])
     if stored.bytes:
-        stream.into(memoryview(tensor.reshape(-1).numpy()).cast("B"))
+        stream.into(tensor.reshape(-1).numpy().data.cast("B"))
     return tensor
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.contracts.facts import ModelFacts
 from workers.subject.archive import Archive
-from workers.subject.huggingface.archive import CONFIG_BYTES, PREPROCESSOR, Folder
+from workers.subject.huggingface.archive import CONFIG_BYTES, PREPROCESSOR, Folder, content_of
 from workers.subject.huggingface.rules import Rule, Unfit, either, flag, maybe, named, number, several, whole
 from workers.subject.huggingface.strict import read_object
 from workers.subject.refusal import Refusal
@@ -24,7 +24,7 @@ def compared(archive: Archive, folder: Folder, facts: ModelFacts, *, image: bool
     """Notes of what it says otherwise than `facts`, for a network of images. Raises Refusal for what is no value."""
     if PREPROCESSOR not in folder:
         return []
-    found = read_object(archive.read(folder.path(PREPROCESSOR), CONFIG_BYTES), PREPROCESSOR)
+    found = read_object(content_of(archive, folder.path(PREPROCESSOR), CONFIG_BYTES), PREPROCESSOR)
     said: dict[str, Any] = {}
     for key, rule in _KEYS.items():
         if key in found:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +16,7 @@ from service.contracts.facts import ModelFacts
 from workers.subject.archive import Archive, Writer, opened
 from workers.subject.digest import digest_of_file
 from workers.subject.huggingface import models
-from workers.subject.huggingface.archive import CAPS, CONFIG, CONFIG_BYTES, Folder, folder_of
+from workers.subject.huggingface.archive import CAPS, CONFIG, CONFIG_BYTES, Folder, content_of, folder_of
 from workers.subject.huggingface.config import Described, described
 from workers.subject.huggingface.preprocessor import compared
 from workers.subject.huggingface.tokenizer import Read, tokenizer_of
@@ -47,22 +46,20 @@ def rewrite(source: Path, target: Path, facts: ModelFacts) -> Rewritten:
 
     Equal networks give equal bytes, however they were sharded, ordered or zipped. Raises Refusal.
     """
-    with (
-        opened(source, CAPS, "a zip of a Hugging Face folder") as archive,
-        tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as room,
-    ):
+    with opened(source, CAPS, "a zip of a Hugging Face folder") as archive:
         folder = folder_of(archive)
-        found = described(archive.read(folder.path(CONFIG), CONFIG_BYTES))
+        found = described(content_of(archive, folder.path(CONFIG), CONFIG_BYTES))
         blank = models.blank(found)
         tokenizer = None if found.family.image else _tokenizer(archive, folder, blank)
-        matched = match(blank, weights_of(archive, source, folder, Path(room)), found)
         _long_enough(blank, found, facts)
-        network = _network(models.effective(blank, found), found, matched, tokenizer, facts)
-        with Writer(target, ROOT) as writer:
-            writer.add_bytes(NETWORK, _json(network))
-            _write_weights(writer, matched.weights)
-            if tokenizer is not None:
-                writer.add_bytes(TOKENIZER, tokenizer.content)
+        with weights_of(archive, source, folder, target.parent) as weights:
+            matched = match(blank, weights, found)
+            network = _network(models.effective(blank, found), found, matched, tokenizer, facts)
+            with Writer(target, ROOT) as writer:
+                writer.add_bytes(NETWORK, _json(network))
+                _write_weights(writer, matched.weights)
+                if tokenizer is not None:
+                    writer.add_bytes(TOKENIZER, tokenizer.content)
         notes = (*found.notes, *matched.notes, *(tokenizer.notes if tokenizer else ()))
         notes += (*compared(archive, folder, facts, image=found.family.image), *_declared(found, tokenizer, facts))
         notes += _left_out(folder)

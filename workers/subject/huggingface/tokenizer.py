@@ -15,6 +15,7 @@ from workers.subject.huggingface.archive import (
     TOKENIZER_BYTES,
     TOKENIZER_CONFIG,
     Folder,
+    content_of,
 )
 from workers.subject.huggingface.rules import Rule, Unfit
 from workers.subject.huggingface.strict import read_object
@@ -45,7 +46,7 @@ def tokenizer_of(archive: Archive, folder: Folder, *, vocabulary: int, pad: int 
     """
     if TOKENIZER not in folder:
         return None
-    found = read_object(archive.read(folder.path(TOKENIZER), TOKENIZER_BYTES), TOKENIZER)
+    found = read_object(content_of(archive, folder.path(TOKENIZER), TOKENIZER_BYTES), TOKENIZER)
     kept = _kept(found, vocabulary)
     ids = _ids(kept)
     high = max(ids.values(), default=0)
@@ -67,7 +68,7 @@ def _settings(archive: Archive, folder: Folder) -> tuple[dict[str, Any], list[st
     """What tokenizer_config.json says of padding and length; its class, its code and its chat template are not read."""
     if TOKENIZER_CONFIG not in folder:
         return {}, []
-    found = read_object(archive.read(folder.path(TOKENIZER_CONFIG), 4 * CONFIG_BYTES), TOKENIZER_CONFIG)
+    found = read_object(content_of(archive, folder.path(TOKENIZER_CONFIG), 4 * CONFIG_BYTES), TOKENIZER_CONFIG)
     if found.get("auto_map"):
         raise Refusal(
             "custom-code",

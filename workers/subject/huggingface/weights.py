@@ -1,17 +1,19 @@
 """Where is each tensor of the folder's safetensors files, and is every number of it one?
 
-A file stored in the archive as it is, is read where it lies; a deflated one is written out beside the canonical form
-first. Nothing is held whole: tensors pass through in chunks, as float32.
+A file stored in the archive as it is, is read where it lies; a deflated one is unpacked first, to a file that has no
+name, since a child of the sandbox can remove none. Nothing is held whole: tensors pass through in chunks, as float32.
 """
 
 import os
-import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -28,25 +30,26 @@ TENSORS = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
-    """One tensor of a file: its bytes lie in `path` from `start` on."""
+    """One tensor of a file: its bytes lie in the open file `file` (a descriptor) from `start` on."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    path: Path
+    file: int
     start: int
     size: int
 
     def chunks(self) -> Iterator[bytes]:
         """Its bytes as they are."""
         left, at = self.size, self.start
-        with self.path.open("rb") as file:
-            while left:
-                chunk = os.pread(file.fileno(), min(CHUNK, left), at)
-                if not chunk:
-                    raise Refusal("corrupt-archive", f"tensor {quoted(self.name)} is cut off", "Send the file again.")
-                yield chunk
-                left, at = left - len(chunk), at + len(chunk)
+        while left:
+            chunk = os.pread(self.file, min(CHUNK, left), at)
+            if not chunk:
+                raise Refusal(
+                    "corrupt-archive", f"tensor {quoted(self.name)} is cut off", "Make the file again, send it again."
+                )
+            yield chunk
+            left, at = left - len(chunk), at + len(chunk)
 
     def numbers(self) -> Iterator[bytes]:
         """Its numbers as float32, or int64 if it holds those; little-endian. Raises Refusal where one is not finite."""
@@ -76,74 +79,86 @@ class Weight:
         return digest.digest()
 
 
-def weights_of(archive: Archive, source: Path, folder: Folder, room: Path) -> dict[str, Weight]:
-    """Every tensor of every shard by its name in the file; `room` is a folder for shards that are deflated.
+@contextmanager
+def weights_of(archive: Archive, source: Path, folder: Folder, beside: Path) -> Iterator[dict[str, Weight]]:
+    """Every tensor of every shard by its name in the file, while it is open; deflated shards are unpacked to `beside`.
 
     Raises Refusal where a header does not describe its file, a name occurs twice, or the index says otherwise.
     """
-    found: dict[str, Weight] = {}
-    for at, shard in enumerate(folder.shards):
-        path, start = _plain(archive, source, folder.path(shard), room / str(at))
-        for name, stored in _tensors(path, start, archive.sizes[folder.path(shard)], shard).items():
-            if name in found:
-                raise Refusal(
-                    "duplicate-tensor", f"tensor {quoted(name)} is in two of the files", "Save the model again."
+    with ExitStack() as opened:
+        found: dict[str, Weight] = {}
+        for shard in folder.shards:
+            member = folder.path(shard)
+            file, start = _plain(archive, source, member, beside, opened)
+            for name, stored in _tensors(file, start, archive.sizes[member], shard).items():
+                _placed(name, shard, found, folder)
+                found[name] = Weight(
+                    name=name,
+                    dtype=stored.dtype,
+                    shape=stored.shape,
+                    file=file,
+                    start=start + stored.start,
+                    size=stored.bytes,
                 )
-            if folder.placed is not None and folder.placed.get(name) != shard:
-                raise Refusal(
-                    "bad-index",
-                    f"tensor {quoted(name)} is in {quoted(shard)}; the index says {quoted(folder.placed.get(name))}",
-                    "Save the model again with save_pretrained.",
-                )
-            found[name] = Weight(
-                name=name,
-                dtype=stored.dtype,
-                shape=stored.shape,
-                path=path,
-                start=start + stored.start,
-                size=stored.bytes,
+        if folder.placed is not None and (missing := sorted(set(folder.placed) - set(found))):
+            raise Refusal(
+                "bad-index",
+                f"the index places tensor {quoted(missing[0])}, which is in none of the files",
+                "Save the model again with save_pretrained.",
             )
-    if folder.placed is not None and (missing := sorted(set(folder.placed) - set(found))):
+        if len(found) > TENSORS:
+            raise Refusal(
+                "too-large", f"the files hold {len(found):,} tensors; {TENSORS:,} are read", "Send a smaller model."
+            )
+        yield found
+
+
+def _placed(name: str, shard: str, found: dict[str, Weight], folder: Folder) -> None:
+    if name in found:
         raise Refusal(
-            "bad-index",
-            f"the index places tensor {quoted(missing[0])}, which is in none of the files",
+            "duplicate-tensor",
+            f"tensor {quoted(name)} is in two of the files",
             "Save the model again with save_pretrained.",
         )
-    if len(found) > TENSORS:
+    if folder.placed is not None and folder.placed.get(name) != shard:
         raise Refusal(
-            "too-large", f"the files hold {len(found):,} tensors; {TENSORS:,} are read", "Send a smaller model."
+            "bad-index",
+            f"tensor {quoted(name)} is in {quoted(shard)}; the index says {quoted(folder.placed.get(name))}",
+            "Save the model again with save_pretrained.",
         )
-    return found
 
 
-def _plain(archive: Archive, source: Path, member: str, room: Path) -> tuple[Path, int]:
-    """Where the bytes of a member lie as they are: in the archive, or written out to `room`. Read once either way."""
+def _plain(archive: Archive, source: Path, member: str, beside: Path, opened: ExitStack) -> tuple[int, int]:
+    """Where the bytes of a member lie as they are: an open file and the place in it. Each is read whole once."""
     with zipfile.ZipFile(source) as file:
         info = file.getinfo(member)
-    if info.compress_type == zipfile.ZIP_STORED:
-        for _ in archive.chunks(member):
-            pass  # whole, and of the checksum that the archive says
-        with source.open("rb") as raw:
-            raw.seek(info.header_offset)
-            name, extra = struct.unpack("<HH", raw.read(_LOCAL_HEADER)[26:])
-        return source, info.header_offset + _LOCAL_HEADER + name + extra
-    if shutil.disk_usage(room.parent).free < archive.sizes[member]:
-        raise Refusal("too-large", f"there is no room to unpack {quoted(member)}", "Send a zip that stores its files.")
-    with room.open("wb") as unpacked:
+    if info.compress_type != zipfile.ZIP_STORED:
+        unpacked = opened.enter_context(_nameless(beside))
         for chunk in archive.chunks(member):
             unpacked.write(chunk)
-    return room, 0
+        return unpacked.fileno(), 0
+    for _ in archive.chunks(member):
+        pass  # whole, and of the checksum that the archive says
+    raw = opened.enter_context(source.open("rb", buffering=0))
+    name, extra = struct.unpack("<HH", os.pread(raw.fileno(), _LOCAL_HEADER, info.header_offset)[26:])
+    return raw.fileno(), info.header_offset + _LOCAL_HEADER + name + extra
 
 
-def _tensors(path: Path, start: int, size: int, shard: str) -> dict[str, Stored]:
+def _nameless(folder: Path) -> IO[bytes]:
+    """A file that is gone when it is closed; one with a name, which the scratch takes along, where there is no such."""
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b", buffering=0)
+    except OSError:
+        return tempfile.NamedTemporaryFile(dir=folder, delete=False, buffering=0)  # the caller closes it
+
+
+def _tensors(file: int, start: int, size: int, shard: str) -> dict[str, Stored]:
     """The header of one safetensors file; places of tensors are counted from the start of that file."""
-    with path.open("rb") as file:
-        length = int.from_bytes(os.pread(file.fileno(), 8, start), "little")
-        if size < 8 or not 2 <= length <= min(HEADER_BYTES, size - 8):
-            raise Refusal(
-                "bad-safetensors",
-                f"{quoted(shard)} claims a header of {length:,} bytes; it has {size:,}, and {HEADER_BYTES:,} are read",
-                "Save the model again with save_pretrained, and send the files whole.",
-            )
-        text = os.pread(file.fileno(), length, start + 8)
-    return laid_out(text, size)
+    length = int.from_bytes(os.pread(file, 8, start), "little")
+    if size < 8 or not 2 <= length <= min(HEADER_BYTES, size - 8):
+        raise Refusal(
+            "bad-safetensors",
+            f"{quoted(shard)} claims a header of {length:,} bytes; it has {size:,}, and {HEADER_BYTES:,} are read",
+            "Save the model again with save_pretrained, and send the files whole.",
+        )
+    return laid_out(os.pread(file, length, start + 8), size)
