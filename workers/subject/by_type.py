@@ -6,8 +6,10 @@ a non-linearity without a rule as if it were linear: each of these is a wrong nu
 are followed from the input, and whatever of this touches a value that varies with it is named.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntFlag
 from typing import Any, Literal
 
 from torch import Tensor, fx, nn
@@ -19,11 +21,17 @@ from workers.sweep.watch import layer_name
 Method = Literal["deeplift", "lrp"]
 """deeplift stands for all that change gradients at non-linearities; lrp asks for more, see `reasons`."""
 
+_POOLED: tuple[type[nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 RULED: tuple[type[nn.Module], ...] = (
-    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
-    nn.Softmax,
+    nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, *_POOLED,
 )  # fmt: skip
-"""Non-linear modules for which captum's DeepLift has a rule."""
+"""Non-linear modules for which captum's DeepLift has a rule that adds up; that of nn.Softmax does not."""
+
+_SAME: tuple[type[nn.Module], ...] = (
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.Identity,
+    nn.Flatten,
+)  # fmt: skip
+"""Modules that may give the very tensor they were given, in evaluation mode."""
 
 _LINEAR: tuple[type[nn.Module], ...] = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
@@ -71,6 +79,9 @@ _MULTIPLIED = frozenset((
 _ALIGNED = frozenset(("cat", "stack", "view_as", "expand_as", "gated"))
 """Operators that move numbers, whose further values vary along or give only a shape."""
 
+_PASSED = frozenset(("to", "contiguous", "flatten", "dropout", "feature_dropout", "alpha_dropout"))
+"""Operators that may give the very tensor they were given."""
+
 _DECIDED = frozenset(("div", "batch_norm", "_native_batch_norm_legit_no_training", "masked_fill"))
 """Operators that are linear in their first value if the others do not vary."""
 
@@ -92,6 +103,17 @@ _NO_MODULE = "is a functional operation and no module of its own"
 _UNSHARED = "is a functional operation, through which relevance is not shared"
 _NO_RULE = "has no rule in these methods"
 _REUSED = "runs more than once as one module"
+_JOINED = "writes into a tensor that others read, or that another non-linearity gave"
+_OVERLAP = "has windows that overlap, for which its rule does not add up"
+
+
+class _Is(IntFlag):
+    """What is known of a value: that it varies with the input, that a ruled module gave it, that others read it too."""
+
+    FIXED = 0
+    VARYING = 1
+    GIVEN = 2
+    SHARED = 4
 
 
 def why_not(model: nn.Module, method: Method = "deeplift") -> str | None:
@@ -119,7 +141,19 @@ def reasons(model: nn.Module, method: Method = "deeplift") -> tuple[Reason, ...]
     """
     walk = _Walk(method)
     walk.module(model, "", None)
-    return tuple(dict.fromkeys(walk.found))
+    found = [*walk.found, *(Reason(layer, kind, _JOINED) for _, _, layer, kind in walk.joined)]
+    return tuple(dict.fromkeys(found))
+
+
+def joined(model: nn.Module) -> tuple[tuple[nn.Module, fx.Node], ...]:
+    """Calls of a ruled module with a tensor that another gave or that others read too, each with its graph's module.
+
+    captum puts the rule's gradient in place of the tensor's own: it drops what comes back from the other readers, and
+    hands the module that gave the tensor the gradient from before.
+    """
+    walk = _Walk("deeplift")
+    walk.module(model, "", None)
+    return tuple((holder, node) for holder, node, _, _ in walk.joined)
 
 
 @dataclass(slots=True)
@@ -128,54 +162,81 @@ class _Walk:
 
     method: Method
     found: list[Reason] = field(default_factory=list)
-    ran: dict[int, int] = field(default_factory=dict)
+    joined: list[tuple[nn.Module, fx.Node, str, str]] = field(default_factory=list)
+    ran: Counter[int] = field(default_factory=Counter)
 
-    def module(self, module: nn.Module, name: str, given: Sequence[bool] | None) -> bool:
-        """Whether what `module` gives varies, if what it is given does as in `given` (all if None)."""
-        if given is not None and not any(given):
-            return False
+    def module(self, module: nn.Module, name: str, given: Sequence[_Is] | None) -> _Is:
+        """What the values that `module` gives are, if those it is given are `given` (all vary if None)."""
         graph = getattr(module, "graph", None)
+        if given is not None and not any(given):
+            return _Is.FIXED
         if not isinstance(graph, fx.Graph):
-            self._leaf(module, name)
-            return True
-        inputs = iter(given if given is not None else [True] * len(graph.nodes))
-        varies: dict[fx.Node, bool] = {}
+            return self._leaf(module, name, given[0] if given else _Is.VARYING)
+        inputs = iter(given if given is not None else [_Is.VARYING] * len(graph.nodes))
+        values: dict[fx.Node, _Is] = {}
         for node in graph.nodes:
             if node.op == "placeholder":
-                varies[node] = next(inputs)
+                values[node] = next(inputs)
             elif node.op == "output":
-                return any(varies.get(each, False) for each in node.all_input_nodes)
+                made = [values[each] for each in node.all_input_nodes]
+                return made[0] if isinstance(node.args[0], fx.Node) else max(made, default=_Is.FIXED) & _Is.VARYING
             else:
-                varies[node] = self._node(node, varies, module, name)
-        return True
+                values[node] = self._node(node, values, module, name)
+        return _Is.VARYING
 
-    def _node(self, node: fx.Node, varies: dict[fx.Node, bool], module: nn.Module, name: str) -> bool:
+    def _node(self, node: fx.Node, values: dict[fx.Node, _Is], module: nn.Module, name: str) -> _Is:
         if node.op == "call_module":
             target = str(node.target)
-            given = [isinstance(each, fx.Node) and varies[each] for each in node.args]
-            return self.module(module.get_submodule(target), f"{name}.{target}" if name else target, given)
-        moving = [each for each in node.all_input_nodes if varies[each]]
-        called = operation(node)
-        if node.op != "call_function" or not moving or called.startswith("sym_"):
-            return False  # sizes do not vary
+            called = module.get_submodule(target)
+            given = [_read(each, values) for each in node.args]
+            path = f"{name}.{target}" if name else target
+            if type(called) in RULED and given[0] & _Is.VARYING and given[0] & (_Is.GIVEN | _Is.SHARED):
+                self.joined.append((module, node, layer_name(path), type(called).__name__))
+            return self.module(called, path, given)
+        moving = [each for each in node.all_input_nodes if values[each]]
+        if node.op != "call_function" or not moving or operation(node).startswith("sym_"):
+            return _Is.FIXED  # sizes do not vary
         if _differentiable(node):
-            self._operation("torch.cond" if called == "selected" else called, node, moving, layer_name(name))
-        return True
+            self._operation(node, moving, layer_name(name))
+        return _read(moving[0], values) if operation(node) in _PASSED else _Is.VARYING
 
-    def _operation(self, called: str, node: fx.Node, moving: Sequence[fx.Node], layer: str) -> None:
+    def _operation(self, node: fx.Node, moving: Sequence[fx.Node], layer: str) -> None:
+        called = operation(node)
+        shown = "torch.cond" if called == "selected" else called
         if not _linear(called, node, moving):
-            self.found.append(Reason(layer, called, _NO_MODULE))
+            self.found.append(Reason(layer, shown, _NO_MODULE))
         elif self.method == "lrp" and called not in _MOVED | _ALIGNED:
-            self.found.append(Reason(layer, called, _UNSHARED))
+            self.found.append(Reason(layer, shown, _UNSHARED))
 
-    def _leaf(self, module: nn.Module, name: str) -> None:
+    def _leaf(self, module: nn.Module, name: str, given: _Is) -> _Is:
         kind, layer = type(module), layer_name(name)
         known = (*RULED, *_LINEAR) if self.method == "deeplift" else _RELEVANCE
+        self.ran[id(module)] += 1
         if kind not in known:
             self.found.append(Reason(layer, kind.__name__, _NO_RULE))
-        self.ran[id(module)] = self.ran.get(id(module), 0) + 1
+        elif kind in _POOLED and _overlaps(module):
+            self.found.append(Reason(layer, kind.__name__, _OVERLAP))
         if self.ran[id(module)] == 2 and kind in RULED:
             self.found.append(Reason(layer, kind.__name__, _REUSED))
+        if kind in RULED:
+            return _Is.VARYING | _Is.GIVEN
+        return given if kind in _SAME else _Is.VARYING
+
+
+def _read(value: Any, values: Mapping[fx.Node, _Is]) -> _Is:
+    """What a call is given; what does not vary is nothing to it."""
+    if not isinstance(value, fx.Node) or not values[value]:
+        return _Is.FIXED
+    return values[value] | _Is.SHARED if len(value.users) > 1 else values[value]
+
+
+def _overlaps(pool: nn.Module) -> bool:
+    kernel, stride, dilation = (_whole(getattr(pool, name)) for name in ("kernel_size", "stride", "dilation"))
+    return any(size > step for size, step in zip(kernel, stride, strict=True)) or any(apart != 1 for apart in dilation)
+
+
+def _whole(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple) else (int(value),)
 
 
 def _differentiable(node: fx.Node) -> bool:

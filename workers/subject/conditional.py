@@ -47,6 +47,8 @@ def inline(program: ExportedProgram) -> Inlined:
 
     Raises Refusal for a program with a condition on its input and a fixed batch of several examples.
     """
+    for entry in program.module_call_graph[1:]:
+        entry.signature = None  # with it the calls of a shared module hide behind one that no hook can tell apart
     coupled = _conditions_on_input(program)
     batch = _one_at_a_time(program) if coupled else None
     merge = _Merge(modules_of(program))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from workers.subject.by_type import RULED
+from workers.subject.by_type import RULED, joined
 from workers.subject.calls import arguments, nodes
 from workers.subject.leaves import NoModule, Operator, module_of
 from workers.subject.refusal import out_of_memory, quoted
@@ -41,6 +41,7 @@ def rehydrate(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, tuple[st
     taken_back = _swap(model, back)
     kept = {layer_name(name) for name in names} - {layer_name(name) for name in taken_back}
     _tell_calls_apart(model)
+    _part_tensors(model)
     return len(kept), _told(failed, taken_back)
 
 
@@ -188,6 +189,18 @@ def _tell_calls_apart(model: nn.Module) -> None:
             node.target = f"{place}.{free}" if place else free
         if again:
             compiled.recompile()
+
+
+def _part_tensors(model: nn.Module) -> None:
+    """Puts an alias before a non-linearity whose tensor is not its own, without which captum mixes gradients up."""
+    for holder, node in dict.fromkeys(joined(model)):
+        if getattr(holder.get_submodule(str(node.target)), "inplace", False):
+            continue  # it would write into a view
+        with node.graph.inserting_before(node):
+            apart = node.graph.call_function(torch.ops.aten.alias.default, node.args[:1])
+        apart.meta = dict(getattr(node.args[0], "meta", {}))
+        node.args = (apart,)
+        vars(holder)["graph_module"].recompile()
 
 
 def _called_again(holder: nn.Module, graph: fx.Graph) -> Iterator[fx.Node]:
