@@ -13,6 +13,8 @@ from .spec import MEBIBYTE, Level, Limits
 
 STACK_AND_ARENA_BYTES = 192 * MEBIBYTE
 """Address space, not memory, that glibc reserves for one more thread: 8 MiB of stack and arenas of 64 MiB."""
+SIGNALS_QUEUED = 1024
+"""And timers (RLIMIT_SIGPENDING): kernel memory that nothing else here counts."""
 CPU_GRACE_SECONDS = 2
 """Between SIGXCPU, which a program may ignore, and SIGKILL, which it cannot."""
 
@@ -44,6 +46,7 @@ def enter(terms: Terms, readable: list[Handle], scratch: int | None) -> Entered:
     OSError where a step that this kernel has fails: the caller must end the process then.
     """
     missing: list[str] = []
+    kernel.die_first()
     if terms.uid is not None:
         identity.become(terms.uid)
     elif identity.needed():
@@ -88,6 +91,7 @@ def _limit(limits: Limits, *, own_uid: bool) -> None:
         "NPROC": (processes, processes),
         "CORE": (0, 0),
         "MSGQUEUE": (0, 0),
+        "SIGPENDING": (SIGNALS_QUEUED, SIGNALS_QUEUED),
         "NICE": (0, 0),
         "RTPRIO": (0, 0),
     }

@@ -13,6 +13,9 @@ from .spec import ChildMisbehaved
 LINES_PER_SECOND = 100
 LINES_AT_ONCE = 2000
 """What a well-behaved child can leave in the pipe while nobody reads."""
+BYTES_PER_SECOND = 256 * 1024
+BYTES_AT_ONCE = 4 << 20
+"""Reading 64 KiB of the worst JSON takes the worker 15 ms: at the rate of lines alone, a child could keep it busy."""
 DEPTH = 32
 
 
@@ -64,7 +67,7 @@ class Lines:
         self.entered: dict[str, Any] | None = None
         self.ended = ""
         self._rest = b""
-        self._allowance = float(LINES_AT_ONCE)
+        self._lines_left, self._bytes_left = float(LINES_AT_ONCE), float(BYTES_AT_ONCE)
         self._counted_at = time.monotonic()
 
     def feed(self, content: bytes) -> list[dict[str, Any]]:
@@ -72,16 +75,18 @@ class Lines:
         *complete, self._rest = (self._rest + content).split(b"\n")
         if len(self._rest) >= LINE_BYTES or any(len(line) >= LINE_BYTES for line in complete):
             raise ChildMisbehaved(f"the child wrote a line of more than {LINE_BYTES} bytes")
-        self._count(len(complete))
+        self._count(len(complete), len(content))
         return [message for line in complete if self._keep(message := parse(line))]
 
-    def _count(self, lines: int) -> None:
+    def _count(self, lines: int, size: int) -> None:
         now = time.monotonic()
-        earned = (now - self._counted_at) * LINES_PER_SECOND
-        self._allowance = min(LINES_AT_ONCE, self._allowance + earned) - lines
-        self._counted_at = now
-        if self._allowance < 0:
+        passed, self._counted_at = now - self._counted_at, now
+        self._lines_left = min(LINES_AT_ONCE, self._lines_left + passed * LINES_PER_SECOND) - lines
+        self._bytes_left = min(BYTES_AT_ONCE, self._bytes_left + passed * BYTES_PER_SECOND) - size
+        if self._lines_left < 0:
             raise ChildMisbehaved(f"the child wrote more than {LINES_PER_SECOND} lines a second")
+        if self._bytes_left < 0:
+            raise ChildMisbehaved(f"the child wrote more than {BYTES_PER_SECOND} bytes a second")
 
     def _keep(self, message: dict[str, Any]) -> bool:
         """Note the sandbox's own messages; `entered` is the first line, written before any foreign code ran."""

@@ -26,7 +26,7 @@ DONE = 0
 LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16
 
-CLONE_THREAD = 0x00010000
+CLONE_THREAD, CLONE_FILES = 0x00010000, 0x00000400
 # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: the kernel would send a signal of choice to a pid of choice.
 FCNTL_DENIED = (8, 10, 15, 1024, 1026)
 # TCGETS (isatty), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, FICLONE (copying a file).
@@ -103,8 +103,15 @@ def _conditions(machine: str, pid: int, *, device: bool) -> dict[str, list[Instr
         "tgkill": _only(0, (pid,)),
         "prlimit64": _only(0, (0, pid)),
         "sched_setaffinity": _only(0, (0, pid)),
-        # A thread of this process, nothing else: the child stays one process, so one kill ends it all.
-        "clone": [_low_word(0), (JUMP_IF_SET, 0, 1, CLONE_THREAD), _PERMIT, _refuse()],
+        # A thread of this process, nothing else: the child stays one process, so one kill ends it all; and one that
+        # shares its descriptors, or each thread could open as many as the whole child may.
+        "clone": [
+            _low_word(0),
+            (JUMP_IF_SET, 0, 2, CLONE_THREAD),
+            (JUMP_IF_SET, 0, 1, CLONE_FILES),
+            _PERMIT,
+            _refuse(),
+        ],
         # Its flags lie in memory, out of the filter's sight; on ENOSYS the C library uses clone.
         "clone3": [_refuse(errno.ENOSYS)],
         # chmod is denied, but a file could be created set-uid; openat2, too, keeps its mode in memory.
@@ -113,6 +120,8 @@ def _conditions(machine: str, pid: int, *, device: bool) -> dict[str, list[Instr
         "openat": _without({2: flags, 3: SET_ID_BITS}),
         "openat2": [_refuse(errno.ENOSYS)],
         "prctl": _only(0, PRCTL_ALLOWED),
+        # With FALLOC_FL_KEEP_SIZE it takes a whole disk at once, past every bound on sizes; libraries write instead.
+        "fallocate": [_refuse(errno.EOPNOTSUPP)],
         "pwritev2": _without({5: RWF_DSYNC | RWF_SYNC}),
         "fcntl": _fcntl(O_DIRECT[machine]),
         "ioctl": _except(1, IOCTL_DENIED) if device else _only(1, IOCTL_ALLOWED),

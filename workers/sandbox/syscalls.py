@@ -99,7 +99,7 @@ GUARDED: Table = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122), "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167),
     "fcntl": (72, 25), "ioctl": (16, 29), "open": (2, None), "creat": (85, None), "openat": (257, 56),
-    "openat2": (437, 437), "pwritev2": (328, 287),
+    "openat2": (437, 437), "pwritev2": (328, 287), "fallocate": (285, 47),
 }  # fmt: skip
 
 

@@ -142,6 +142,7 @@ def test_only_threads_are_cloned(machine: str) -> None:
     assert verdict(machine, guarded["clone"], thread) == seccomp.ALLOW
     assert verdict(machine, guarded["clone"], 17) == REFUSED
     assert verdict(machine, guarded["clone"], thread & ~seccomp.CLONE_THREAD) == REFUSED
+    assert verdict(machine, guarded["clone"], thread & ~seccomp.CLONE_FILES) == REFUSED
     assert verdict(machine, guarded["clone3"]) == seccomp.ERRNO | errno.ENOSYS
 
 

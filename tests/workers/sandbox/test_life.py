@@ -217,6 +217,7 @@ def test_a_child_that_falls_short_of_the_level_ends_before_its_entry(
         ('{"x": 1}\n', 1), ('{"type": "a", "type": "b"}\n', 1), ('{"type": "a", "x": "\\ud800"}\n', 1),
         ("[" * 50_000 + "\n", 1), ('{"type":"a","x":' + "[" * 40 + "]" * 40 + "}\n", 1), ("x" * 70_000, 1),
         ('{"type":"a"}\n', 5000), ('{"type": "entered", "level": "full"}\n', 1),
+        ('{"type":"a","x":[' + "[]," * 20_000 + "[]]}\n", 200),
     ],
 )  # fmt: skip
 def test_a_child_that_writes_no_message_is_killed(text: str, times: int, spawned: Spawned) -> None:

@@ -180,6 +180,10 @@ def attempts(facts):
         "write past the cache later": lambda: fcntl.fcntl(os.open("job.json", os.O_RDONLY), fcntl.F_SETFL, os.O_DIRECT),
         "wait for the disk": lambda: os.open("results/slow", os.O_CREAT | os.O_WRONLY | os.O_DSYNC, 0o600),
         "wait for the disk by flag": lambda: os.pwritev(1, [b"x"], 0, os.RWF_SYNC),
+        "take the disk past its own sizes": lambda: call(
+            285, os.open("results/taken", os.O_CREAT | os.O_WRONLY, 0o600), 1, 0, 1 << 40
+        ),
+        "start a thread with descriptors of its own": lambda: call(56, 0x10900, 0, 0, 0, 0),
         "fill the kernel with rules": lambda: call(444, struct.pack("QQQ", 1, 0, 0), 24, 0),
         "lock memory": lambda: call(149, ctypes.create_string_buffer(4096), 4096),
         "lock all memory": lambda: call(151, 3),

@@ -272,6 +272,60 @@ def i386_call(scratch, line):
     ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
 
 
+def close_the_line(scratch, line):
+    os.close(line._progress_fd)
+    time.sleep(60)
+
+
+def stop_itself(scratch, line):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+def talk_to_itself(scratch, line):
+    while True:
+        os.write(1, b"x" * 65536)
+
+
+def live_on_in_a_thread(scratch, line):
+    """The first thread ends with the call `exit`; the other burns time and hears no signal but the last."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+
+    def burn():
+        while True:
+            pass
+
+    threading.Thread(target=burn).start()
+    sandbox_attempts.call(60, 0)
+
+
+def swell_under_a_false_name(scratch, line, size):
+    """/proc shows a name on a line of its own; one that looks like a size must not be taken for one."""
+    sandbox_attempts.libc.prctl(15, b"x\nRssAnon:\t0 k", 0, 0, 0)
+    swell(scratch, line, size)
+
+
+def answer_and_stay(scratch, line):
+    (scratch / "results" / "a").mkdir()
+    line.say({"type": "result", "member": "a", "status": "succeeded"})
+    time.sleep(60)
+
+
+def answer_and_crash(scratch, line):
+    line.say({"type": "result", "member": "a", "status": "succeeded"})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def churn(scratch, line, seconds):
+    """Many entries that come as fast as they can be made, while the zygote counts them."""
+    end = time.monotonic() + seconds
+    index = 0
+    while time.monotonic() < end and index < 9000:
+        os.mkdir(f"results/{index}")
+        index += 1
+    line.say({"type": "made", "count": index})
+
+
 def leave_a_mess(scratch, line):
     folder = "results"
     for _ in range(300):
