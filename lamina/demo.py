@@ -30,7 +30,7 @@ TENANT, PRINCIPAL = "demo", "demo"
 KIND = "layer_conductance"
 VERIFIED_LAYERS = 2
 DEADLINE_SECONDS = 150.0
-TRUST = """NOTE  The demo's principal is TRUSTED: its models are loaded without the checks that a stranger's would need.
+TRUST = """NOTE  The demo's principal is TRUSTED: its files are read here even where the sandbox is weaker than full.
       Do this only for whom you would let run programs here (lamina principal trust)."""
 
 

@@ -71,7 +71,7 @@ def _first_key(stack: "Stack") -> None:
     found = first_key(stack)
     where = stack.home / "client.json"
     say(f"key   in {where}" if found.key else f"key   none in {where}; `lamina key bootstrap --another` makes one")
-    say("      models are loaded only for a principal you trust: lamina principal trust operator")
+    say("next  lamina model add FILE --name NAME --version 1 --facts FACTS (README, From an nn.Module and a table)")
 
 
 def api() -> None:

@@ -1,6 +1,7 @@
 """How does a command show what it found? As a table for people, or as JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from lamina.client import Client
+
+WIDE = 160
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Home = Annotated[
@@ -30,10 +33,14 @@ def client(home: Path | None) -> "Client":
 
 
 def console(*, errors: bool = False) -> "Console":
-    """Where text for people goes; progress and remarks go to standard error, so that output can be piped."""
+    """Where text for people goes; progress and remarks go to standard error, so that output can be piped.
+
+    What is no terminal has no width: tables there are as wide as their words, up to WIDE.
+    """
     from rich.console import Console
 
-    return Console(stderr=errors, highlight=False)
+    made = Console(stderr=errors, highlight=False)
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(stderr=errors, highlight=False, width=WIDE)
 
 
 def progress() -> "Progress":
