@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 models = typer.Typer(no_args_is_help=True, help="Register models and look at them.")
 datasets = typer.Typer(no_args_is_help=True, help="Register datasets and look at them.")
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file to upload.")]
 NameOption = Annotated[str, typer.Option("--name", help="Name shared by all its versions.")]
 FactsFile = Annotated[
     Path, typer.Option("--facts", exists=True, dir_okay=False, help="JSON file of declared facts; see examples/.")
@@ -41,7 +40,12 @@ def register(app: typer.Typer) -> None:
 
 @models.command("add")
 def add_model(
-    file: File,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE_OR_FOLDER", exists=True, readable=True, help="The file to upload, or a Hugging Face folder."
+        ),
+    ],
     name: NameOption,
     facts: FactsFile,
     version: Annotated[str, typer.Option(help="Version, unique within the name.")],
@@ -51,13 +55,17 @@ def add_model(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a `.pt2` file (see `lamina export`) and register it as a version of a model."""
+    """Upload a network and register it as a version of a model.
+
+    Formats: `.pt2` (see `lamina export`), a folder of Hugging Face's save_pretrained, `.onnx`.
+    """
     from service.contracts.facts import ModelFacts
 
     declared = read_facts(ModelFacts, facts)
     with client(home) as service:
         before = find_model(service, follows).id if follows else None
-        blob = upload(service, file)
+        with whole(file, images=False) as one:
+            blob = upload(service, one)
         view = service.register_model(name=name, version=version, blob=blob.digest, facts=declared, follows=before)
         if wait:
             view = service.wait_for_model(view.id, deadline=deadline)
@@ -214,16 +222,19 @@ def read_facts(kind: "type[Facts]", file: Path) -> "Facts":
 
 
 @contextmanager
-def whole(given: Path) -> Iterator[Path]:
-    """A file as it is; a folder of images as a zip that is there while this lasts. Raises `Usage`."""
+def whole(given: Path, *, images: bool = True) -> Iterator[Path]:
+    """A file as it is; a folder of images, or of a model, as a zip that is there while this lasts. Raises `Usage`."""
     if not given.is_dir():
         yield given
         return
-    from lamina.folder import packed
+    from lamina import folder, model_folder
 
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, f"{given.resolve().name or 'images'}.zip")
-        remark(f"packed {packed(given, target):,} images")
+    with tempfile.TemporaryDirectory() as room:
+        target = Path(room, f"{given.resolve().name or 'folder'}.zip")
+        if images:
+            remark(f"packed {folder.packed(given, target):,} images")
+        else:
+            remark(f"packed {', '.join(model_folder.packed(given, target))}")
         yield target
 
 
