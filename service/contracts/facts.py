@@ -144,6 +144,9 @@ class ModelFacts(Value):
 
     @model_validator(mode="after")
     def _classes(self) -> Self:
+        names = [further.name for further in self.further_inputs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two further inputs have one name: {', '.join(names)}")
         if self.task == "classification" and len(self.output.classes) < 2:
             raise ValueError("a classification model needs the names of its classes, at least two")
         return self

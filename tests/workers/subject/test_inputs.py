@@ -201,6 +201,12 @@ def test_ids_have_whole_bounds_and_no_preprocessing():
         facts_of({**ids(6), "preprocessing": {"mean": [1.0], "std": [2.0]}})
 
 
+def test_two_further_inputs_have_two_names():
+    twice = [{"name": "mask", "input": SWITCH}, {"name": "mask", "input": SWITCH}]
+    with pytest.raises(ValueError, match="two further inputs have one name"):
+        ModelFacts.model_validate({**facts_of(TABLE).model_dump(), "further_inputs": twice})
+
+
 def test_random_ids_lie_within_their_bounds_differ_between_examples_and_no_mask_is_empty(reader):
     words, mask = random_inputs(reader, facts_of(ids(6), ids(6, high=1)), 4)
     assert words.dtype == mask.dtype == torch.int64
@@ -214,7 +220,7 @@ def test_random_ids_lie_within_their_bounds_differ_between_examples_and_no_mask_
 def test_the_layers_of_a_network_of_ids_are_listed_with_what_can_be_asked(reader):
     facts = facts_of(ids(6), ids(6, high=1))
     agrees(reader, facts)
-    layers = {layer.name: layer for layer in inventory(reader, facts)}
+    layers = {layer.name: layer for layer in inventory(reader, facts, random_inputs(reader, facts, 2), None).layers}
     assert layers["words"].auditable == "auditable"
     assert layers["words"].output_shape == ("N", "6", "5")
     assert layers["head"].auditable == "auditable"
