@@ -18,11 +18,10 @@ from workers.subject.onnx.fields import sift
 from workers.subject.onnx.functions import check_expansion, functions_of
 from workers.subject.onnx.graph import Walk
 from workers.subject.onnx.operators import IR_VERSIONS, OPSETS, check_version, domain_of
+from workers.subject.onnx.writing import MAX_BYTES, write
 from workers.subject.refusal import Refusal, quoted
 
 REWRITER = "lamina.onnx/1"
-MAX_BYTES = (2 << 30) - 1
-"""A protobuf cannot be larger."""
 WRITTEN_IR = 10
 """Version of the container that is written: the first whose functions may be overloaded; later ones are kept."""
 MAX_VALUES = 64
@@ -51,7 +50,7 @@ def rewrite(source: Path, target: Path) -> Rewritten:
         walk.function(function)
     walk.graph(model.graph, ChainMap())
     _settle_versions(model, versions, walk.domains, {domain for domain, _, _ in functions})
-    target.write_bytes(model.SerializeToString(deterministic=True))
+    write(model, target)
     if walk.switched:
         notes.append(f"dropout and batch normalization run in evaluation mode ({walk.switched} named a training mode)")
     if dropped + walk.dropped:
