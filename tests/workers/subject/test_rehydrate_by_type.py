@@ -145,6 +145,7 @@ def left_over(model: nn.Module) -> float:
     return float(given[1].abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUND)
 def test_where_nothing_stands_in_the_way_deeplift_adds_up(name):
     model = rehydrated(Between(SOUND[name]), X)
@@ -152,6 +153,7 @@ def test_where_nothing_stands_in_the_way_deeplift_adds_up(name):
     assert left_over(model) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_where_something_does_it_is_named_and_deeplift_does_not_add_up(name):
     between, reason = WRONG[name]
@@ -171,11 +173,13 @@ def test_a_long_list_of_reasons_is_cut():
     assert str(why_not(model)).endswith("GELU in layer '2' has no rule in these methods (and 2 more)")
 
 
+@pytest.mark.slow
 def test_a_layer_that_stayed_a_graph_is_named_by_what_it_computes():
     found = by_layer(rehydrated(made(Lstm), torch.randn(2, 5, 4)))
     assert found == {"lstm": "lstm is a functional operation and no module of its own"}
 
 
+@pytest.mark.slow
 def test_attention_and_norms_stand_in_the_way():
     found = by_layer(rehydrated(made(Transformer), torch.randn(2, 5, 8)))
     assert found["encoder.layers.0.self_attn"].startswith("scaled_dot_product_attention")
