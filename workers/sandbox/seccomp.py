@@ -89,6 +89,12 @@ def _without(bits: dict[int, int]) -> list[Instruction]:
     return [*rows, _PERMIT]
 
 
+def _with(argument: int, *bits: int) -> list[Instruction]:
+    """Allow the call where the argument has all of these bits."""
+    tests: list[Instruction] = [(JUMP_IF_SET, 0, len(bits) - at, bit) for at, bit in enumerate(bits)]
+    return [_low_word(argument), *tests, _PERMIT, _refuse()]
+
+
 def _fcntl(direct: int) -> list[Instruction]:
     """Refuse what signals others, and to make an open file one that waits for the disk."""
     later = [_low_word(2), (JUMP_IF_SET, 0, 1, direct), _refuse(), _PERMIT]
@@ -105,13 +111,7 @@ def _conditions(machine: str, pid: int, *, device: bool) -> dict[str, list[Instr
         "sched_setaffinity": _only(0, (0, pid)),
         # A thread of this process, nothing else: the child stays one process, so one kill ends it all; and one that
         # shares its descriptors, or each thread could open as many as the whole child may.
-        "clone": [
-            _low_word(0),
-            (JUMP_IF_SET, 0, 2, CLONE_THREAD),
-            (JUMP_IF_SET, 0, 1, CLONE_FILES),
-            _PERMIT,
-            _refuse(),
-        ],
+        "clone": _with(0, CLONE_THREAD, CLONE_FILES),
         # Its flags lie in memory, out of the filter's sight; on ENOSYS the C library uses clone.
         "clone3": [_refuse(errno.ENOSYS)],
         # chmod is denied, but a file could be created set-uid; openat2, too, keeps its mode in memory.
