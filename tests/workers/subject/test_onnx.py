@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,10 +15,14 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from service.contracts.job import InspectModel
-from tests.workers.facts import model_facts
+from service.contracts.job import Analyse, InspectDataset, InspectModel, Member, StagedDataset, StagedModel, Succeeded
+from tests.workers.facts import dataset_facts, model_facts
+from tests.workers.kinds import KINDS
 from tests.workers.subject.networks_onnx import BIAS, WEIGHT, affine, forest, model, stored, value
-from tests.workers.test_child import PROBE
+from tests.workers.test_child import PROBE, Line, inspected, result
+from workers.analyses import layer_conductance
+from workers.group import analyse
+from workers.kind import AnalysisKind, Registry
 from workers.subject.network import ONLY_OUTPUTS, Loaded
 from workers.subject.onnx import load, rewrite
 from workers.subject.onnx.black_box import GradientAsked
@@ -274,15 +280,50 @@ def test_asking_for_a_gradient_says_that_there_is_none(taken):
         assert not found.model(x).requires_grad
 
 
-def test_a_layer_analysis_answers_that_a_black_box_shows_only_its_outputs():
-    from workers.analyses import KINDS
+@pytest.fixture
+def analysed(tmp_path) -> Callable[..., Any]:
+    """What an analysis of the affine network answers, from the customer's files to the result."""
+    (tmp_path / "inputs").mkdir()
 
-    class Boxed:
-        black_box = True
+    def analysed(kind: AnalysisKind[Any, Any]) -> Any:
+        source = tmp_path / "inputs" / "source"
+        source.write_bytes(affine().SerializeToString())
+        model = inspected(tmp_path, InspectModel(member="a1", facts=model_facts((3,), classes=2)))
+        facts = dataset_facts((3,), classes=["class 0", "class 1"])
+        np.savez(tmp_path / "d.npz", inputs=X.numpy() / 2, labels=np.array([0, 1]))
+        (tmp_path / "d.npz").replace(source)
+        data = inspected(tmp_path, InspectDataset(member="b2", facts=facts))
+        (tmp_path / "results/a1" / model.canonical).rename(tmp_path / "inputs/model.onnx")
+        (tmp_path / "results/b2" / data.canonical).rename(tmp_path / "inputs/input-0.safetensors")
+        member = Member(id="c3", kind=kind.name, kind_version=kind.version, parameters={}, digest="sha256:" + "0" * 64)
+        staged = StagedDataset(
+            file="input-0.safetensors", name="d", digest=data.manifest.canonical_digest, facts=facts,
+            manifest=data.manifest,
+        )  # fmt: skip
+        made = StagedModel(
+            file="model.onnx", name="affine", version="1", digest=model.manifest.canonical_digest,
+            facts=model_facts((3,), classes=2), manifest=model.manifest,
+        )  # fmt: skip
+        line = Line()
+        job = Analyse(
+            members=(member,), model=made, inputs={"evaluation": staged}, memory_bytes=1 << 26, sandbox_level="full"
+        )
+        analyse(tmp_path, job, line, Registry(kind))
+        return result(tmp_path, "c3")
 
-    for kind in KINDS.values():
-        if kind.family in ("attribution", "conductance") or kind.name == "layer_conductance":
-            assert kind.applies(Boxed(), kind.parameters()) == (ONLY_OUTPUTS,)
+    return analysed
+
+
+def test_an_analysis_of_outputs_has_the_numbers_of_the_network(analysed):
+    found = analysed(KINDS["mean_output"])
+    assert isinstance(found, Succeeded), found.reason
+    y = X.numpy() / 2 @ WEIGHT + BIAS
+    assert found.outcome["mean"] == pytest.approx(float(y.mean()), abs=1e-6)
+
+
+def test_an_analysis_of_layers_answers_that_a_black_box_shows_only_its_outputs(analysed):
+    found = analysed(layer_conductance.KIND)
+    assert (found.status, found.reason.code, found.reason.detail) == ("failed", "not-applicable", ONLY_OUTPUTS)
 
 
 WATCHED = """
