@@ -35,7 +35,6 @@ class Caps:
 
 
 PT2_CAPS = Caps(members=20_000, bytes=8 << 30, ratio=1, methods=frozenset({zipfile.ZIP_STORED}))
-NPZ_CAPS = Caps(members=64, bytes=4 << 30, ratio=200, methods=frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}))
 
 
 class Archive:

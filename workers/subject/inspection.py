@@ -4,13 +4,13 @@ from pathlib import Path
 
 from service.contracts.facts import DatasetFacts, ModelFacts
 from service.contracts.manifest import DatasetManifest, ModelManifest
+from workers.subject.data.dataset import rewrite_dataset
 from workers.subject.declared import agrees, specs
 from workers.subject.exits import exits
 from workers.subject.formats import told
 from workers.subject.layers import inventory
 from workers.subject.network import Loaded
 from workers.subject.notices import Examined, notices
-from workers.subject.npz import rewrite_dataset
 from workers.subject.trial import tried
 
 
@@ -50,7 +50,7 @@ def inspect_model(source: Path, target: Path, facts: ModelFacts) -> ModelManifes
 
 
 def inspect_dataset(source: Path, target: Path, facts: DatasetFacts) -> DatasetManifest:
-    """Checks the `.npz` at `source` and writes its canonical form to `target`. Raises Refusal."""
+    """Reads the file at `source`, of any format, and writes its canonical form to `target`. Raises Refusal."""
     return rewrite_dataset(source, target, facts)
 
 

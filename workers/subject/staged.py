@@ -9,10 +9,10 @@ from service.contracts.facts import Bounds, InputFacts, ModelFacts
 from service.contracts.job import Analyse, StagedDataset
 from service.contracts.problem import Fault
 from workers.kind import AnalysisError
+from workers.subject.data.dataset import read_dataset
 from workers.subject.digest import digest_of_file
 from workers.subject.formats import FORMATS
 from workers.subject.network import Loaded
-from workers.subject.npz import read_dataset
 from workers.subject.refusal import Refusal
 from workers.subject.subject import Examples, Subject
 

@@ -130,11 +130,8 @@ def _slowly(cells: Cells, column: Column, faults: Faults, first_row: int) -> Arr
             continue
         value = read(cell)
         if value is None:
-            hint = (
-                "; a decimal comma is not read"
-                if isinstance(cell, str) and _ONE.fullmatch(cell.replace(",", "."))
-                else ""
-            )
+            comma = isinstance(cell, str) and cell.count(",") == 1 and _ONE.fullmatch(cell.replace(",", "."))
+            hint = "; a decimal comma is not read" if comma else ""
             faults.add(first_row + at, column.name, f"{shown(cell)} is not {WHAT[column.type]}{hint}")
         else:
             values[at] = value

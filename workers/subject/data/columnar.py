@@ -108,7 +108,7 @@ def _plan(file: Any, facts: DatasetFacts) -> Plan:
             )
     if plan.text is None:
         room_for(claimed.num_rows, len(plan.features))
-    _uncompressed(claimed, {column.name for column in plan.read})
+    _uncompressed(claimed)
     return plan
 
 
@@ -124,19 +124,14 @@ def _examples(file: Any, plan: Plan, facts: DatasetFacts) -> Found:
     return table.found("features")
 
 
-def _uncompressed(claimed: Any, names: set[str]) -> None:
-    total = 0
-    for group in range(claimed.num_row_groups):
-        row_group = claimed.row_group(group)
-        for at in range(row_group.num_columns):
-            chunk = row_group.column(at)
-            if chunk.path_in_schema in names:
-                total += max(0, chunk.total_uncompressed_size)
+def _uncompressed(claimed: Any) -> None:
+    """Refuses too many bytes by row groups: pyarrow ends the process where one column's damaged statistics are read."""
+    total = sum(max(0, claimed.row_group(group).total_byte_size) for group in range(claimed.num_row_groups))
     if total > CANONICAL_BYTES:
         raise Refusal(
             "too-large",
-            f"the columns to read take {total:,} bytes uncompressed; at most {CANONICAL_BYTES:,} are read",
-            "Send a part of the rows.",
+            f"the file takes {total:,} bytes uncompressed; at most {CANONICAL_BYTES:,} are read",
+            "Send a part of the rows, or the columns that are needed.",
         )
 
 
@@ -163,11 +158,17 @@ def _cells(column: Any) -> Cells:
     types, kind = pa.types, column.type
     if types.is_dictionary(kind):
         values = column.dictionary.to_pylist()
-        return [None if at is None else values[at] for at in column.indices.to_pylist()]
+        return [None if at is None else _among(values, at) for at in column.indices.to_pylist()]
     if types.is_boolean(kind) or not (types.is_integer(kind) or types.is_floating(kind)):
         found: list[object] = column.to_pylist()
         return found
     return _numbers(column)
+
+
+def _among(values: list[object], at: int) -> object:
+    if not 0 <= at < len(values):
+        raise Refusal("bad-parquet", "a dictionary of the file has fewer values than its rows refer to", _AGAIN)
+    return values[at]
 
 
 def _numbers(column: Any) -> Array:

@@ -51,7 +51,9 @@ def rewrite_dataset(source: Path, target: Path, facts: DatasetFacts) -> DatasetM
         high=span.highest,
         further_inputs=tuple(_spec(name, array) for name, array in found.further.items()),
         notes=tuple(note[:4000] for note in (*notes, *found.notes)[:100]),
-        warnings=remarks(facts, span if found.texts is None else None, repeated(content), labels, found.features),
+        warnings=remarks(
+            facts, span if found.texts is None else None, repeated(content), labels, found.features, examples
+        ),
     )
 
 

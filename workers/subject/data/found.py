@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.subject.data.limits import CANONICAL_BYTES, EXAMPLES
 from workers.subject.refusal import Refusal, quoted
 
 Array = NDArray[Any]
@@ -51,8 +52,6 @@ def too_many(what: str, found: int, most: int, remedy: str = "Send a part of it.
 
 def room_for(examples: int, values: int) -> None:
     """Refuses what would not fit the canonical form, before memory for it is taken. values: numbers per example."""
-    from workers.subject.data.limits import CANONICAL_BYTES, EXAMPLES
-
     if examples > EXAMPLES:
         raise too_many("examples", examples, EXAMPLES)
     if examples * values * 4 > CANONICAL_BYTES:

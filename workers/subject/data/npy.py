@@ -5,7 +5,7 @@ of its array before a byte is kept. Format: numpy.lib.format, versions 1.0 to 3.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,4 @@ def read(source: Path, facts: DatasetFacts) -> Found:
 
 
 def _without_labels(result: Found) -> Found:
-    from dataclasses import replace
-
     return replace(result, notes=(*result.notes, "an .npy file holds examples only: there are no labels"))

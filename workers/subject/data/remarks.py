@@ -17,9 +17,16 @@ _SHOWN = 8
 
 
 def remarks(
-    facts: DatasetFacts, found: Range | None, repeated: Repeated, labels: Array | None, features: Sequence[str]
+    facts: DatasetFacts,
+    found: Range | None,
+    repeated: Repeated,
+    labels: Array | None,
+    features: Sequence[str],
+    examples: int,
 ) -> tuple[Notice, ...]:
     """The warnings of a dataset's manifest. found: None where the examples are texts."""
+    if examples < 2:
+        return ()
     return (
         *_repeated(repeated),
         *(() if found is None else (*_constant(facts, found, features), *_bounds(facts, found))),
