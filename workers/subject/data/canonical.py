@@ -5,7 +5,7 @@ Tensors: `inputs` (N, ...) float32, or int64 for token ids; or `text` uint8, all
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,16 @@ def write(
 
 def content_of(arrays: Sequence[Array]) -> Array:
     """A digest of each example: of its numbers in all `arrays` (N, ...), in order; -0.0 counts as 0.0."""
-    rows = []
+    return _digests(row for start in range(0, len(arrays[0]), _BLOCK) for row in _rows(arrays, start))
+
+
+def _rows(arrays: Sequence[Array], start: int) -> Iterator[bytes]:
+    """The bytes of the examples of one block: a copy of all of them at once would double what is held."""
+    parts = []
     for array in arrays:
-        values = np.ascontiguousarray(array).reshape(len(array), -1)
-        rows.append(values + values.dtype.type(0) if values.dtype.kind == "f" else values)
-    return _digests(b"".join(memoryview(array[at]).cast("B") for array in rows) for at in range(len(rows[0])))
+        block = np.ascontiguousarray(array[start : start + _BLOCK]).reshape(len(array[start : start + _BLOCK]), -1)
+        parts.append(block + block.dtype.type(0) if block.dtype.kind == "f" else block)
+    return (b"".join(part[at].tobytes() for part in parts) for at in range(len(parts[0])))
 
 
 def _digests(contents: Any) -> Array:
