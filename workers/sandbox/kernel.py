@@ -42,6 +42,13 @@ def prctl(option: int, value: int) -> None:
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
 
 
+def madvise(address: int, size: int, advice: int) -> bool:
+    """Tell the kernel how a range of this process's memory is used; whether it took the advice."""
+    if not LINUX:
+        return False
+    return bool(_libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), ctypes.c_int(advice)) == 0)
+
+
 def die_with_parent(parent: int) -> bool:
     """Ask for SIGKILL when the *thread* that started this process ends; exits at once if `parent` is gone already.
 

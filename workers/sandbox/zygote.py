@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from . import identity, kernel, level, reading, scratch
+from . import identity, kernel, level, pages, reading, scratch
 from .ending import Ending
 from .enter import Terms
 from .job import Entry, Start, run_job
@@ -298,6 +298,7 @@ def main() -> None:
     gc.disable()
     gc.collect()
     gc.freeze()  # so that the collector of a child touches, and thereby copies, no shared page
+    pages.collapse()
     Server(control, entries, getattr(preload, "initialise_device", None)).serve()
 
 
