@@ -18,6 +18,8 @@ from workers.subject.data.found import Array
 from workers.subject.subject import Examples
 from workers.tensorfile import save
 
+_BLOCK = 1 << 8
+"""Examples copied at a time while their digests are made."""
 CONTENT_BYTES = 16
 """Of a digest of one example: two unequal ones of 10 million agree by chance once in 10^24 datasets."""
 _SIGNED = b"lamina.content/1"
