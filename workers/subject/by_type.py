@@ -82,6 +82,9 @@ _ALIGNED = frozenset(("cat", "stack", "view_as", "expand_as", "gated"))
 _PASSED = frozenset(("to", "contiguous", "flatten", "dropout", "feature_dropout", "alpha_dropout"))
 """Operators that may give the very tensor they were given."""
 
+_SIZES = ("sym_", "new_", "zeros_like", "ones_like", "full_like", "_assert")
+"""Operators that read no number of what they are given, only its size and type."""
+
 _DECIDED = frozenset(("div", "batch_norm", "_native_batch_norm_legit_no_training", "masked_fill"))
 """Operators that are linear in their first value if the others do not vary."""
 
@@ -194,8 +197,8 @@ class _Walk:
                 self.joined.append((module, node, layer_name(path), type(called).__name__))
             return self.module(called, path, given)
         moving = [each for each in node.all_input_nodes if values[each]]
-        if node.op != "call_function" or not moving or operation(node).startswith("sym_"):
-            return _Is.FIXED  # sizes do not vary
+        if node.op != "call_function" or not moving or operation(node).startswith(_SIZES):
+            return _Is.FIXED
         if _differentiable(node):
             self._operation(node, moving, layer_name(name))
         return _read(moving[0], values) if operation(node) in _PASSED else _Is.VARYING

@@ -154,6 +154,11 @@ def _layer_norm(op: Operator) -> nn.Module:
     return nn.LayerNorm(list(shape), op.settings["eps"], "weight" in op.owned, "bias" in op.owned)
 
 
+def _rms_norm(op: Operator) -> nn.Module:
+    shape = op.integers("normalized_shape", len(op.settings["normalized_shape"]))
+    return nn.RMSNorm(list(shape), op.settings["eps"], "weight" in op.owned)
+
+
 def _group_norm(op: Operator) -> nn.Module:
     return nn.GroupNorm(op.settings["num_groups"], op.channels(), op.settings["eps"], "weight" in op.owned)
 
@@ -334,6 +339,7 @@ _BUILD: dict[str, Callable[[Operator], nn.Module]] = {
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _batch_norm),
     "instance_norm": _instance_norm,
     **dict.fromkeys(("layer_norm", "native_layer_norm"), _layer_norm),
+    "rms_norm": _rms_norm,
     "group_norm": _group_norm,
     "embedding": _embedding,
     **{f"max_pool{dims}d": _max_pool(dims) for dims in (1, 2, 3)},

@@ -22,7 +22,7 @@ _TOTAL = frozenset((
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d",
     "upsample_bicubic2d", "upsample_trilinear3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pad",
-    "constant_pad_nd", "lstm", "gru", "rnn_tanh", "rnn_relu", "scaled_dot_product_attention",
+    "constant_pad_nd", "rms_norm", "lstm", "gru", "rnn_tanh", "rnn_relu", "scaled_dot_product_attention",
     "relu", "leaky_relu", "elu", "celu", "selu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold",
     "gelu", "sigmoid", "tanh", "softplus", "softshrink", "hardshrink", "log_sigmoid", "glu", "prelu", "softmax",
     "_softmax", "log_softmax", "_log_softmax", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",

@@ -93,6 +93,8 @@ CASES: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.LayerNorm((3, 4), eps=1e-3), (3, 4)),
     (nn.LayerNorm(4, bias=False), (3, 4)),
     (nn.LayerNorm(4, elementwise_affine=False), (3, 4)),
+    (nn.RMSNorm(4), (3, 4)),
+    (nn.RMSNorm((3, 4), eps=1e-3, elementwise_affine=False), (3, 4)),
     (nn.GroupNorm(2, 6), (6, 3)),
     (nn.GroupNorm(3, 6, eps=1e-2, affine=False), (6, 3, 3)),
     (nn.InstanceNorm1d(3), (3, 6)),

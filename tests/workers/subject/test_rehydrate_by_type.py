@@ -110,6 +110,7 @@ SOUND = {
     "two in a row": nn.Sequential(nn.Tanh(), nn.Softplus(), nn.Dropout()),
     "shapes": nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Upsample(scale_factor=2), nn.AvgPool1d(2), nn.Flatten()),
     "moved": lambda x: torch.cat([x[:, 2:].flip(1), -x[:, :2] / 3], 1),
+    "sizes": lambda x: x + x.new_ones(x.shape[0], 4) * torch.full_like(x, 2),
     "a mean": lambda x: x - x.mean(1, keepdim=True),
     "weights made anew": Spectral(),
 }
