@@ -9,7 +9,7 @@ PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 ONLY ?=
 TESTS ?= tests
 
-.PHONY: help setup demo up quick test test-long lint types format bench catalog openapi migration gpu-check
+.PHONY: help setup demo up quick test test-long lint types format bench catalog zoo openapi migration gpu-check
 
 help: ## list the habits
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: setup ## measure against captum and the floors; ONLY=attribution for a pa
 
 catalog: setup ## write service/catalog.json and the README's table of kinds from the workers' registry
 	@$(PY) -m workers.catalog
+
+zoo: setup ## export, inspect and audit a network of every family; write docs/zoo.md and the cells the tests hold on to
+	@$(PY) -m lamina.zoo
 
 openapi: setup ## write docs/openapi.json from the declared endpoints
 	@$(PY) -m service.http.openapi > docs/openapi.json

@@ -418,6 +418,11 @@ def _input_facts(
                         _numbers, listed=True)
             for part, guess in (("mean", "0"), ("std", "1"))
         }  # fmt: skip
+    if len(shape) == 1 and not ids and known.may(f"features{which}"):
+        question = f"names of its {shape[0]} features{said}, in the order of the inputs (Enter leaves them out)"
+        names = known(f"features{which}", question, "", _names(shape[0]), listed=True)
+        if not names[0].startswith(UNANSWERED):
+            found["feature_names"] = names
     return name, found
 
 
@@ -427,6 +432,10 @@ class Answers:
 
     given: Mapping[str, str]
     ask: Ask | None
+
+    def may(self, option: str) -> bool:
+        """Whether a fact that can be left out is declared: by option, or because somebody is asked anyway."""
+        return option in self.given or self.ask is not None
 
     def __call__(
         self, option: str, question: str, guess: str, parse: Callable[[str], Any], *, listed: bool = False
@@ -467,7 +476,7 @@ def _names(count: int) -> Callable[[str], list[str]]:
         lines = Path(text[1:]).read_text(encoding="utf-8").splitlines() if text.startswith("@") else text.split(",")
         names = [line.strip() for line in lines if line.strip()]
         if len(names) != count:
-            raise ValueError(f"{len(names)} names for {count} outputs")
+            raise ValueError(f"{len(names)} names, and there are {count}")
         return names
 
     return parse
@@ -510,7 +519,7 @@ def _parser() -> argparse.ArgumentParser:
         ("low", "lowest legal raw value, or one per channel, with commas"), ("high", "highest legal raw value"),
         ("unit", "unit of a raw value"), ("mean", "subtracted from raw values"), ("std", "divides what is left"),
         ("output", "logits, probabilities or values"), ("classes", "their names with commas, or @FILE with one a line"),
-        ("loss", "the loss of the training"),
+        ("loss", "the loss of the training"), ("features", "names of a table's columns, as for --classes"),
     ):  # fmt: skip
         declared.add_argument(f"--{option}", help=text)
     declared.add_argument("--no-questions", action="store_true", help="ask nothing; mark what is not declared")
@@ -530,7 +539,7 @@ def _declare(report: ExportReport, chosen: argparse.Namespace) -> None:
     if path.exists():
         sys.stdout.write(f"kept {path}, which was there\n")
         return
-    options = ("task", "kind", "layout", "low", "high", "unit", "mean", "std", "output", "classes", "loss")
+    options = ("task", "kind", "layout", "low", "high", "unit", "mean", "std", "output", "classes", "loss", "features")
     answers = {option: getattr(chosen, option) for option in options if getattr(chosen, option) is not None}
     ask = _asked if sys.stdin.isatty() and not chosen.no_questions else None
     text = json.dumps(facts(report, answers, ask, tokens=chosen.tokens), indent=2, ensure_ascii=False)

@@ -211,7 +211,9 @@ def test_a_question_that_is_left_open_is_marked_and_refused_by_the_service(tmp_p
 
 
 def test_questions_are_asked_in_order_again_where_wrong_and_guesses_taken_by_enter(tmp_path, capsys):
-    said = iter(["clasification", "", "", "", "0", "zero", "1", "", "", "", "", "cat,dog", "cat,dog,bird", ""])
+    said = iter(
+        ["clasification", "", "", "", "0", "zero", "1", "", "", "", "a,b", "a,b,c,d", "", "cat,dog", "cat,dog,bird", ""]
+    )
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -222,6 +224,7 @@ def test_questions_are_asked_in_order_again_where_wrong_and_guesses_taken_by_ent
     assert found.task == "classification"
     assert found.input.kind == "table"
     assert found.input.bounds.high == (1,)
+    assert found.input.feature_names == ("a", "b", "c", "d")
     assert found.output.classes == ("cat", "dog", "bird")
     assert "what is the model for?" in asked[0]
     assert "must be one of" in capsys.readouterr().out
@@ -251,10 +254,26 @@ def test_further_inputs_get_questions_of_their_own(tmp_path):
     assert [(each.name, each.input.shape) for each in valid.further_inputs] == [("other", (4,))]
 
 
+def test_features_are_named_or_left_out(tmp_path):
+    width = declared(ANSWERS, path=tmp_path / "m.pt2")["input"]["shape"][0]
+    names = [f"column {at}" for at in range(width)]
+    named = declared({**ANSWERS, "low": "0,0,0,0", "features": ",".join(names)}, path=tmp_path / "m.pt2")
+    assert ModelFacts.model_validate(named).input.feature_names == tuple(names)
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return ""
+
+    silent = declared(ANSWERS, path=tmp_path / "m.pt2", ask=ask)
+    assert "feature_names" not in silent["input"]
+    assert any("features" in question for question in asked)
+
+
 def test_an_answer_that_cannot_be_one_is_refused_with_its_option(tmp_path):
     with pytest.raises(ExportRefused, match="--loss hinge: must be one of"):
         declared({"loss": "hinge"}, path=tmp_path / "m.pt2")
-    with pytest.raises(ExportRefused, match="2 names for 3 outputs"):
+    with pytest.raises(ExportRefused, match="2 names, and there are 3"):
         declared({"classes": "a,b"}, path=tmp_path / "m.pt2")
 
 
