@@ -1,6 +1,7 @@
 """How is a sound `.pt2` changed at random, and what does intake make of it? In a forked child: a crash is seen."""
 
 import copy
+import importlib
 import json
 import os
 import random
@@ -212,9 +213,10 @@ def outcome_of_file(source: Path, folder: Path) -> str:
     return "in"
 
 
-def in_children(jobs: Sequence[tuple[str, Callable[[Path], str]]], folder: Path, until: float) -> Seen:
-    """Runs the jobs in forked children, one after the other, until they are through or the time is."""
-    seen, at = Seen(), 0
+def in_children(jobs: Sequence[tuple[str, Callable[[Path], str]]], folder: Path, seconds: float) -> Seen:
+    """Runs the jobs in forked children, one after the other, until they are through or the seconds are over."""
+    importlib.import_module("workers.preload")  # else each child imports it at its first file
+    seen, at, until = Seen(), 0, time.monotonic() + seconds
     while at < len(jobs) and time.monotonic() < until:
         at += _one_child(jobs[at:], folder, until, seen)
     left = [str(path) for path in (*folder.rglob(f"*{MARKER}*"), *Path.cwd().glob(f"*{MARKER}*"))]

@@ -4,25 +4,38 @@ import copy
 import functools
 import io
 import json
+import os
 import pickle
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tests.hostile.harness import MARKER, PYTHON, SHELL
+from tests.hostile.harness import MARKER, PYTHON, RESOURCES, SHELL
 from tests.workers.networks import SHAPES, Cnn, Mlp, made
 
 Members = dict[str, bytes]
 Build = Callable[[Path], None]
+Found = Iterator[tuple[str, Build, str | tuple[str, ...] | None]]
+"""What a file holds, how it is made, and what becomes of it."""
 PROGRAM = "m/models/model.json"
 WEIGHTS = "m/data/weights/model_weights_config.json"
 CONSTANTS = "m/data/constants/model_constants_config.json"
+UNSAFE, OPERATOR, LAYOUT = "unsafe-text", "operator-not-allowed", "unexpected-member"
+SPENT = ("does-not-run", "not-loadable", "output-not-finite", *RESOURCES)
+"""How an inspection ends whose network cannot be run, or not within its bounds."""
+GRAPH = ("graph_module", "graph")
+NODE = (*GRAPH, "nodes", 0)
+META = (*NODE, "metadata")
+TOP = ("graph_module", "module_call_graph", 0, "signature")
+WEIGHT = ("config", "net.0.weight")
+CONSTANT = ("config", "offset")
+"""Where the first node of a program stands, and other parts that are changed often."""
 SENTINEL = 77
 """A size that stands nowhere else in the networks of `around`, to be replaced by a hostile one."""
 
@@ -39,8 +52,6 @@ class Payload:
 
 def pickles() -> dict[str, bytes]:
     """The same payload by the three ways that are tried first."""
-    import os
-
     buffer = io.BytesIO()
     torch.save({"weight": Payload(exec, PYTHON)}, buffer)
     return {
@@ -120,6 +131,19 @@ def added(value: Any, *where: str | int) -> Callable[[Any], None]:
         found.append(copy.deepcopy(value))
 
     return change
+
+
+def added_members(**members: bytes) -> Build:
+    """An MLP with members added or replaced."""
+    return packed(lambda: {**mlp(), **members})
+
+
+def edited_members(change: Callable[[Any], None], part: str = PROGRAM, given: Callable[[], Members] = mlp) -> Members:
+    """The members with one JSON part changed in place."""
+    found = given()
+    value = json.loads(found[part])
+    change(value)
+    return {**found, part: json.dumps(value).encode()}
 
 
 def renamed(old: str, new: str, *, within: bool = False) -> Build:

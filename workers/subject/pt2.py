@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.ao.quantization.fx._decomposed  # registers the operators of operators.QUANTISED
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, InputSpec
@@ -27,7 +28,7 @@ from workers.subject.digest import digest_of_file
 from workers.subject.network import Loaded, Rewritten
 from workers.subject.payload import Payloads, payloads
 from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
-from workers.subject.refusal import Refusal, out_of_memory, quoted, without_paths
+from workers.subject.refusal import Refusal, in_words, out_of_memory, quoted
 from workers.subject.rehydrate import rehydrate
 
 REWRITER = "lamina.pt2/1"
@@ -282,9 +283,7 @@ def _explained(what: str) -> Iterator[None]:
     except Exception as error:  # whatever torch raises on a file means that the file cannot be read
         if out_of_memory(error):
             raise
-        detail = (
-            f"the program cannot be {what} by torch {torch.__version__}: {_in_words(heard[-1] if heard else error)}"
-        )
+        detail = f"the program cannot be {what} by torch {torch.__version__}: {in_words(heard[-1] if heard else error)}"
         raise Refusal("not-loadable", detail, _AGAIN) from error
     finally:
         logger.handlers, logger.propagate = handlers, propagates
@@ -298,12 +297,3 @@ class _Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
             self._heard.append(record.exc_info[1])
-
-
-def _in_words(error: BaseException) -> str:
-    """What torch says of a file, without what it says of itself: its classes, its records and its own slips."""
-    if isinstance(error, LookupError | AttributeError | TypeError | AssertionError | NameError):
-        return "a part of it is not as torch.export writes it"
-    text = " ".join(without_paths(str(error)).split())
-    text = re.sub(r"Node\(target='(torch[\w.]{1,120})'.*?metadata=\{.*?\}.*?\)(?= |$)", r"\1", text)
-    return re.sub(r"<class '[\w.]*'>|\b\w+(Error|Exception)\b:? ?|object at 0x\w+", "", text)[:1000]

@@ -23,9 +23,23 @@ class Refusal(Exception):
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+\-]+){2,}")
 
 
+_NOT_AS_WRITTEN = "a part of it is not as torch.export writes it"
+_OF_PYTHON = re.compile(r"<class '[\w.]*'>|\b\w+(Error|Exception)\b:? ?|object at 0x\w+|\bTraceback\b.*")
+
+
 def without_paths(text: str) -> str:
     """A message of a library as a customer may see it: no path of this machine in it."""
     return _PATH.sub("(path)", text)
+
+
+def in_words(error: BaseException) -> str:
+    """What torch says of a program: its first cause, without classes and places of its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, KeyError | AttributeError | TypeError | AssertionError | NameError | RecursionError):
+        return _NOT_AS_WRITTEN
+    text = " ".join(without_paths(str(error)).split())
+    return _OF_PYTHON.sub("", text)[:1000].strip() or _NOT_AS_WRITTEN
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from service.contracts.facts import ModelFacts
 from workers.subject.flops import Flops, count
 from workers.subject.layers import random_inputs
 from workers.subject.network import Loaded
-from workers.subject.refusal import Refusal, out_of_memory, without_paths
+from workers.subject.refusal import Refusal, in_words, out_of_memory, without_paths
 
 _LEAST, _MOST = 4, 64
 _OPERATIONS = 20_000_000_000
@@ -81,7 +81,7 @@ def _run(loaded: Loaded, given: tuple[Tensor, ...]) -> Tensor:
         shapes = " and ".join(str(list(each.shape)) for each in given)
         raise Refusal(
             "does-not-run",
-            f"a forward pass of {shapes} fails with {type(error).__name__}: {without_paths(str(error))[:2000]}",
+            f"a forward pass of {shapes} fails: {in_words(error)}",
             "Export the model again and run the loaded program once yourself before sending it.",
         ) from error
     if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != rows:

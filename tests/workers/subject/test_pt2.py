@@ -200,6 +200,29 @@ def test_of_several_outputs_the_first_floating_one_is_returned(tmp_path):
     torch.testing.assert_close(loaded.model(x), network(x)["logits"], rtol=0, atol=0)
 
 
+class Int8(nn.Module):
+    """Weights of eight bits, turned into numbers in the graph: channel by channel, as PT2E quantisation writes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.arange(-6, 6, dtype=torch.int8).view(3, 4))
+        self.register_buffer("scale", torch.tensor([0.5, 0.25, 0.125]))
+        self.register_buffer("zero", torch.tensor([0, 1, 2]))
+
+    def forward(self, x):
+        dequantised = torch.ops.quantized_decomposed.dequantize_per_channel(
+            self.weight, self.scale, self.zero, 0, -128, 127, torch.int8
+        )
+        return nn.functional.linear(x, dequantised)
+
+
+@pytest.mark.slow
+def test_int8_weights_turned_into_numbers_in_the_graph_come_in(tmp_path):
+    loaded = came_in(Int8(), (torch.zeros(2, 4),), tmp_path)
+    expected = (Int8().weight.float() - torch.tensor([[0.0], [1], [2]])) * torch.tensor([[0.5], [0.25], [0.125]])
+    assert torch.equal(loaded.model(torch.eye(4)[:2]), expected.T[:2])
+
+
 def test_a_file_of_our_own_exporter_comes_in(tmp_path):
     network = made(Residual)
     export(network, torch.randn(2, 4), tmp_path / "m.pt2", float64=True)
