@@ -31,7 +31,7 @@ class _Hollow(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
-        if func is torch.empty and "device" not in given:
+        if func is torch.empty and given.get("device") is None:
             given["device"] = "meta"
         return func(*args, **given)
 

@@ -81,7 +81,8 @@ def guarded(act: Callable[[], T]) -> T:
     except (MemoryError, Refusal, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # pyo3's PanicException derives from BaseException
-        said = " ".join(without_paths(str(error)).split())[:500]
+        words = " ".join(without_paths(str(error)).split())[:500]
+        said = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)
         raise Refusal(
             "tokenizer",
             f"tokenizer.json cannot be used by the library that wrote it: {said}",

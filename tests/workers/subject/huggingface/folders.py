@@ -11,10 +11,10 @@ import torch
 from tokenizers import models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 
+import workers.subject.huggingface.models  # noqa: F401  # before transformers is imported by anything else
 from service.contracts.facts import ModelFacts
 from workers.subject.huggingface import load, rewrite
 from workers.subject.huggingface.families import FAMILIES
-from workers.subject.huggingface.models import vocabulary_of  # hides what is not needed before transformers is imported
 from workers.subject.network import Loaded, Rewritten
 
 importlib.import_module("transformers.utils.logging").disable_progress_bar()
@@ -196,6 +196,3 @@ def unigram(folder: Path) -> tokenizers.Tokenizer:
     made.add_special_tokens(["<pad>", "</s>", "<unk>"])
     made.save(str(folder / "tokenizer.json"))
     return made
-
-
-__all__ = ["vocabulary_of"]

@@ -29,6 +29,8 @@ from tests.workers.subject.huggingface.folders import (
 )  # fmt: skip
 from workers.subject.declared import agrees
 from workers.subject.huggingface import load, rewrite
+from workers.subject.huggingface.config import Described
+from workers.subject.huggingface.models import hollow
 from workers.subject.inspection import inspect_model
 
 BOUND = 3e-7
@@ -282,6 +284,18 @@ def test_inspection_finds_layers_to_audit_in_every_type_and_head(tmp_path, name,
     manifest = inspect_model(tmp_path / "source.zip", tmp_path / "canonical.hf", facts_for(name, architecture))
     assert manifest.format == "huggingface"
     assert sum(layer.auditable == "auditable" for layer in manifest.layers) > len(manifest.layers) / 2
+
+
+def test_a_network_is_built_without_memory_for_what_its_file_will_fill():
+    """Else a child would hold two networks for a moment, and be ended for it."""
+    described = Described(
+        model_type="llama", architecture="LlamaForCausalLM", keys={"num_hidden_layers": 2}, outputs=None
+    )
+    network = hollow(described)
+    parameters = list(network.parameters())
+    assert sum(each.numel() for each in parameters) > 500_000_000
+    assert sum(each.numel() for each in parameters if not each.is_meta) < 50_000
+    assert all(not each.is_meta for each in network.buffers()), "buffers that no file holds need their numbers"
 
 
 def test_the_canonical_form_holds_three_members_and_no_word_of_the_folder(tmp_path):

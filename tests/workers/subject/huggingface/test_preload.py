@@ -1,0 +1,67 @@
+"""Is everything that a folder needs in memory before a job starts, and is nothing there that could reach out?"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.contracts.job import InspectModel
+from tests.workers.subject.huggingface.folders import HEADS, facts_for, packed, saved, token_facts, wordpiece
+from tests.workers.test_child import PROBE
+
+ROOT = Path(__file__).parents[4]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+SEEN = """
+import importlib.util, json, os, sys
+import workers.preload
+from huggingface_hub import constants
+from transformers.utils import import_utils
+from workers.subject.huggingface.isolation import NEVER
+print(json.dumps({
+    "found": [name for name in NEVER if importlib.util.find_spec(name) is not None],
+    "offline": constants.HF_HUB_OFFLINE,
+    "kernels": import_utils.is_kernels_available(),
+    "seen": [name for name in ("scipy", "torchvision", "bitsandbytes", "accelerate", "flash_attn_2")
+             if getattr(import_utils, f"is_{name}_available")()],
+    "threads": len(os.listdir("/proc/self/task")),
+}))
+"""
+
+
+@pytest.mark.slow
+def test_no_folder_makes_a_job_import_anything_or_start_a_thread(tmp_path):
+    """Every type and head, and one with a tokenizer, in forks of a process that imported workers.preload alone."""
+    folders = []
+    for name, architecture in [*HEADS, ("bert", "texts")]:
+        folder = tmp_path / architecture
+        (folder / "inputs").mkdir(parents=True)
+        texts = architecture == "texts"
+        source = saved(
+            name, "BertForSequenceClassification" if texts else architecture, tmp_path / f"of {architecture}"
+        )
+        facts = token_facts(kind="text") if texts else facts_for(name, architecture)
+        if texts:
+            wordpiece(source)
+        packed(source, folder / "inputs" / "source")
+        (folder / "job.json").write_text(InspectModel(member="a1", facts=facts).model_dump_json())
+        folders.append(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, folders)],
+        cwd=ROOT, capture_output=True, text=True, timeout=200, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {folder.name: json.loads((folder / "said.json").read_text()) for folder in folders}
+    assert found == {folder.name: {"grown": [], "threads": 1, "status": "inspected"} for folder in folders}
+
+
+@pytest.mark.slow
+def test_transformers_sees_no_hub_and_no_library_it_is_not_to_use():
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"found": [], "offline": True, "kernels": False, "seen": [], "threads": 1}
