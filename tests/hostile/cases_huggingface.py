@@ -307,6 +307,17 @@ def _tokenizers() -> Found:
             ("tokenizer-ids", "tokenizer"),
         )
     yield (
+        "an added token without an id",
+        tokenizer(lambda value: value["added_tokens"][0].pop("id")),
+        "tokenizer",
+    )
+    nothing = {"type": "Replace", "content": "a"}
+    yield (
+        "a replacement of it does not say what",
+        tokenizer(lambda value: value.update(normalizer=nothing)),
+        "tokenizer",
+    )
+    yield (
         "an added token without an embedding",
         tokenizer(
             lambda value: value["added_tokens"].append({**value["added_tokens"][0], "id": 999_999, "content": "<x>"})

@@ -98,12 +98,14 @@ def either(*rules: Rule) -> Rule:
     return read
 
 
-def named(rules: Mapping[str, Rule]) -> Rule:
-    """An object of these keys and no others."""
+def named(rules: Mapping[str, Rule], *needed: str) -> Rule:
+    """An object of these keys and no others; the needed ones must be there."""
 
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict) or not set(value) <= set(rules):
             raise Unfit(f"an object of {', '.join(sorted(rules))}")
+        if missing := sorted(set(needed) - set(value)):
+            raise Unfit(f"an object with {', '.join(missing)}")
         return {key: rules[key](value[key]) for key in sorted(value)}
 
     return read

@@ -135,6 +135,8 @@ def _part(name: str, value: Any, types: dict[str, dict[str, Rule]], several_of: 
     unknown = sorted(set(value) - set(rules) - {"type"})
     if unknown:
         raise _refused(f"{name} of type {kind}", f"without {quoted(unknown[0])}, which is not read")
+    if "pattern" in rules and "pattern" not in value:
+        raise _refused(f"{name} of type {kind}", "given a pattern")
     read = {key: _applied(f"{name}.{key}", rules[key], value[key]) for key in value if key != "type"}
     return {"type": kind, **read}
 

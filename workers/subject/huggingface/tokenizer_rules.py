@@ -109,7 +109,7 @@ def post_processors(vocabulary: int) -> dict[str, dict[str, Rule]]:
             raise Unfit("a token and its id")
         return [_token(value[0]), ident(value[1])]
 
-    special = named({"id": _token, "ids": several(ident, 16), "tokens": several(_token, 16)})
+    special = named({"id": _token, "ids": several(ident, 16), "tokens": several(_token, 16)}, "id", "ids", "tokens")
 
     def specials(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict) or len(value) > 64:
@@ -142,7 +142,8 @@ def post_processors(vocabulary: int) -> dict[str, dict[str, Rule]]:
 ADDED = several(
     named(
         {"id": whole(0, 1 << 31), "content": _token, "single_word": flag, "lstrip": flag, "rstrip": flag,
-         "normalized": flag, "special": flag}
+         "normalized": flag, "special": flag},
+        "id", "content",
     ),
     MOST_ADDED,
     least=0,
