@@ -31,6 +31,7 @@ def trained() -> dict[str, tuple[Trained, Trained]]:
     return {name: train(make()) for name, make in MAKERS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "promised"), [("digits", 0.97), ("tumours", 0.95)])
 def test_full_training_reaches_the_promised_test_accuracy_and_one_epoch_less(
     trained: dict[str, tuple[Trained, Trained]], name: str, promised: float

@@ -271,6 +271,7 @@ def attributed(method: str, network: nn.Module, x: Tensor) -> Tensor:
         return getattr(captum.attr, method)(network).attribute(x, target=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
 @pytest.mark.parametrize("method", ["DeepLift", "GuidedBackprop", "Deconvolution", "LRP"])
 @pytest.mark.parametrize("name", NETWORKS)

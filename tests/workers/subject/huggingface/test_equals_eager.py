@@ -33,6 +33,7 @@ from workers.subject.huggingface.config import Described
 from workers.subject.huggingface.models import hollow
 from workers.subject.inspection import inspect_model
 
+pytestmark = pytest.mark.slow
 BOUND = 3e-7
 
 
