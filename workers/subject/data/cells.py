@@ -15,9 +15,10 @@ from workers.subject.refusal import Refusal, quoted
 Cells = Sequence[object] | Array
 """The cells of one column: text, JSON values or None; or numbers as float64 with NaN where there is none."""
 
-_NUMBER = r"[ \t]*+[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+[ \t]*+"
+# No possessive groups: Python 3.11.2, which Debian 12 has, lets `(?:e[0-9]++)?+` match a lone e.
+_NUMBER = r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*"
 _ONE = re.compile(_NUMBER)
-_ALL = re.compile(rf"(?:{_NUMBER}\n)*+")
+_ALL = re.compile(rf"(?:{_NUMBER}\n)*")
 _TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "yes": 1.0, "no": 0.0}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _EXACT = 2.0**53

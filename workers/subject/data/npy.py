@@ -23,7 +23,7 @@ _HEADER = re.compile(r"\s*+\{(.*)\}\s*+", re.DOTALL)
 _ITEM = re.compile(
     r"""\s*+(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q)\s*+:\s*+
     (?:(?P<p>['"])(?P<text>[^'"\\]{1,64})(?P=p)|(?P<truth>True|False)
-    |\((?P<shape>(?:[ ]*+[0-9]{1,19}[ ]*+,)*+[ ]*+(?:[0-9]{1,19})?+[ ]*+)\))
+    |\((?P<shape>(?:[ ]*+[0-9]{1,19}[ ]*+,)*[ ]*+(?:[0-9]{1,19})?[ ]*+)\))
     \s*+(?:,|$)""",
     re.VERBOSE,
 )
