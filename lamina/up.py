@@ -319,6 +319,8 @@ def _on_signals(asked: threading.Event) -> Iterator[None]:
         asked.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # A shell ignores it for what it starts with `&`, and so would a worker that is told to end as it begins.
+    before[signal.SIGQUIT] = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     try:
         yield
     finally:
