@@ -1,4 +1,4 @@
-"""Measure, and keep the rows: `python -m benchmarks [attribution|history|intake|sandbox|stack]`; no name means all."""
+"""Measure, and keep the rows: `python -m benchmarks [PART ...]`, one of PARTS or several; no name means all."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ from rich.table import Table
 from service.clock import SystemClock
 
 FOLDER = Path(__file__).parent
-PARTS = ("sandbox", "attribution", "intake", "stack", "history")
+PARTS = ("sandbox", "attribution", "memory", "intake", "stack", "history")
 
 
 def commit() -> str:

@@ -22,6 +22,7 @@ from workers.answers import Line, answer, folder_of, invalid_parameters, reason_
 from workers.kind import AnalysisError, AnalysisKind, Cancelled, Computed, Context, Part, Quote, Request
 from workers.machine import machine, most_resident_bytes, resident_bytes
 from workers.numerics.determinism import NotFinite, deterministic, seed_for
+from workers.numerics.memory import give_back_freed_pages
 from workers.subject.data.overlap import overlaps, shared_examples
 from workers.subject.staged import subject_of
 from workers.subject.subject import Subject
@@ -165,6 +166,7 @@ class _Group:
         for at, part in enumerate(plan.parts):
             share = (_COMPUTED - _PLANNED) / len(plan.parts)
             context.report = self._report(plan.member, _PLANNED + at * share, _PLANNED + (at + 1) * share)
+            give_back_freed_pages()  # what ran before had other sizes: what it freed would be added to what runs now
             partials.append(kind.compute(subject, part, parameters, context))
         computed = kind.merge(subject, parameters, partials, context)
         runs = []
@@ -172,6 +174,7 @@ class _Group:
             share = (_CONTROLLED - _COMPUTED) / len(kind.controls)
             context.report = self._report(plan.member, _COMPUTED + at * share, _COMPUTED + (at + 1) * share)
             context.progress(0.0, f"control: {control.name}")
+            give_back_freed_pages()
             runs.append(control.run(subject, parameters, context))
         outcome = computed.outcome
         failed = (_control_failed(each) for each in runs if each.passed is False)

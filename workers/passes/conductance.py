@@ -16,7 +16,6 @@ from torch import Tensor, fx, nn
 
 from service.contracts.facts import InputFacts
 from workers.kind import AnalysisError, Context
-from workers.numerics.memory import give_back_freed_pages
 from workers.subject.subject import Examples, Subject, along_channels
 from workers.sweep.completeness import Endpoints
 from workers.sweep.plan import Plan, Quote, plan, quote
@@ -156,7 +155,6 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
     target = _target(subject, asked, given, labels)
     target.check(given.shape, len(given))
     seen = probe(model, x, origin, target, rows=subject.manifest.batch)
-    give_back_freed_pages()  # the probe's passes are small and many, the sweep's few and large
     return Prepared(model, x, origin, target, given, labels, seen)
 
 

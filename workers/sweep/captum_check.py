@@ -7,7 +7,8 @@ the way back are the right ends of the way there and the differences change sign
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from workers.numerics.determinism import seed_for
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.target import Target
-from workers.sweep.watch import differentiable_recurrence
+from workers.sweep.watch import differentiable_recurrence, frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,28 @@ def _captum(
 ) -> Tensor:
     """The same rule by captum, for one example."""
     forward = _scores(model, probe, target, inputs)
-    method = LayerConductance(forward, dict(model.named_modules())[probe.tap(key).module])
-    with differentiable_recurrence(model):
+    layer = dict(model.named_modules())[probe.tap(key).module]
+    method = LayerConductance(forward, layer)
+    with frozen(model), differentiable_recurrence(model), _severed(layer):
         if plan.rule == "captum":
             return _along(method, plan, "gausslegendre", baselines, inputs)
         there = _along(method, plan, "riemann_trapezoid", baselines, inputs)
         back = _along(method, plan, "riemann_trapezoid", inputs, baselines)
         return (there - back) / 2
+
+
+@contextmanager
+def _severed(layer: nn.Module) -> Iterator[None]:
+    """Inside, what `layer` gives begins a graph of its own: captum's sums would keep what leads there at every step."""
+
+    def sever(_layer: nn.Module, _given: object, output: object) -> object:
+        return output.detach().requires_grad_().clone() if isinstance(output, Tensor) else output
+
+    handle = layer.register_forward_hook(sever)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _floating(tensors: tuple[Tensor, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

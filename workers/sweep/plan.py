@@ -126,5 +126,14 @@ def _per_example(taps: Collection[Tap], *, chunked: bool) -> int:
     return sum(tap.bytes_per_example for tap in taps) * (3 if chunked else 1)
 
 
+def held_bytes(probe: Probe, plan: Plan) -> int:
+    """What stays of a sweep along `plan` once it is done: the sums over examples of every unit."""
+    return _sums([probe.tap(key) for key in plan.taps])
+
+
 def _fixed(taps: Collection[Tap]) -> int:
-    return _FLOOR_BYTES + sum(prod(tap.shape) for tap in taps) * _MOMENTS
+    return _FLOOR_BYTES + _sums(taps)
+
+
+def _sums(taps: Collection[Tap]) -> int:
+    return sum(prod(tap.shape) for tap in taps) * _MOMENTS

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.numerics.determinism import NotFinite
-from workers.numerics.memory import keep_freed_pages
+from workers.numerics.memory import KeptPages, keep_freed_pages
 from workers.sweep.completeness import Endpoints
 from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
@@ -57,12 +57,13 @@ def sweep(
     with frozen(model), differentiable_recurrence(model):
         run = _Sweep(model, probe, plan, reducers)
         chunks = ceil(examples / plan.examples) * len(run.spans)
-        done = 0
+        done, pages = 0, KeptPages()
         for start in range(0, examples, plan.examples):
             block = _Examples.cut(inputs, baselines, target, start, min(start + plan.examples, examples), plan.device)
             ends.append(run.ends(block))
             for _ in run.chunks(block):
                 done += 1
+                pages.after_chunk()
                 if on_chunk is not None:
                     on_chunk(done / chunks)
             run.finish(block)

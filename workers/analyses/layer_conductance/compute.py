@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 from pydantic import JsonValue
-from torch import Tensor
+from torch import Tensor, nn
 
 from service.contracts.outcome import Estimate, NotApplicable
 from workers.analyses.layer_conductance.findings import findings
@@ -22,13 +22,14 @@ from workers.analyses.layer_conductance.outcome import (
 from workers.kind import AnalysisError, Computed, Context, Part, Partial, Quote
 from workers.numerics.determinism import NotFinite, seed_for
 from workers.numerics.intervals import Interval, mean_of_sums_t, mean_t, wilson
+from workers.numerics.memory import give_back_freed_pages
 from workers.passes.conductance import ROLE, ConductancePass, Prepared, Swept, prepared, quoted
 from workers.pictures.overlay import strip
 from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject, along_channels
 from workers.sweep.captum_check import drawn, verify
 from workers.sweep.completeness import Endpoints, completeness
-from workers.sweep.plan import select
+from workers.sweep.plan import held_bytes, select
 from workers.sweep.probe import Tap
 from workers.sweep.refusals import SweepRefused
 
@@ -36,11 +37,16 @@ _VERIFIED, _KEPT, _TOP = 2, 6, 5
 """Examples compared with captum, examples kept whole for that and for the picture, units named of each layer."""
 
 _CONTROL_EXAMPLES = 4
-_FIRST_USE_BYTES = 44 << 20
+_FIRST_USE_BYTES, _ONEDNN_BYTES = 40 << 20, 8 << 20
 """What the first use of the numerical libraries takes in a process: kernels, their caches, pages of code."""
 
-_AROUND = 1.3
-"""Resident bytes of sweep, probe, comparison and controls one after the other, for each byte of the sweep."""
+_KEPT_PAGES = 1.125
+"""Resident bytes for each byte of a sweep: freed pages are given back once they are an eighth more (KeptPages)."""
+
+_IN_ONEDNN = (nn.modules.conv._ConvNd, nn.RNNBase)
+
+_LOADING, _LOADED = 3.0, 1.3
+"""Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
 _ARTIFACT_BYTES = 128 << 20
 
@@ -61,7 +67,10 @@ def applies(subject: Subject, parameters: ConductanceParameters) -> tuple[str, .
 
 
 def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: int) -> Quote:
-    """What the sweep takes, and the controls and comparisons after it; above the freshly forked child."""
+    """What the sweep takes, and the controls and comparisons after it; above the freshly forked child.
+
+    The peak is either the loading of the model, or a control's sweep while the sums of the analysis are held.
+    """
     ready = prepared(subject, parameters.asked)
     chunks = ready.plan(parameters.rule, parameters.steps, memory_bytes, 1, parameters.layers)
     once = quoted(ready, chunks)
@@ -70,9 +79,9 @@ def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: 
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
     more = (2 * min(n, _CONTROL_EXAMPLES) + 1 + parameters.verify * min(n, _VERIFIED)) / n
-    return Quote(
-        seconds=once.seconds * (1 + more), bytes=_FIRST_USE_BYTES + int(_AROUND * once.bytes + 2.5 * weights) + 2 * data
-    )
+    sweeping = _LOADED * weights + _KEPT_PAGES * once.bytes + held_bytes(ready.probe, chunks)
+    code = _FIRST_USE_BYTES + (_ONEDNN_BYTES if any(isinstance(m, _IN_ONEDNN) for m in ready.model.modules()) else 0)
+    return Quote(seconds=once.seconds * (1 + more), bytes=code + int(max(_LOADING * weights, sweeping)) + 2 * data)
 
 
 def main_pass(subject: Subject, parameters: ConductanceParameters, context: Context) -> ConductancePass:
@@ -110,6 +119,7 @@ def compute(subject: Subject, part: Part, parameters: ConductanceParameters, con
     few = prepared(subject, parameters.asked).examples(_VERIFIED)
     ours = {str(key): made.kept.of(str(key))[:_VERIFIED] for key in _list(part.plan["compared"])}
     verified: list[JsonValue] = []
+    give_back_freed_pages()  # captum's passes have other sizes than the sweep's
     for done, (key, values) in enumerate(ours.items()):
         context.progress(done / len(ours), f"captum: {key}")
         (check,) = verify(few.model, few.probe, request.chunks, few.x, few.origin, few.target, {key: values})
