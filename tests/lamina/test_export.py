@@ -34,6 +34,7 @@ class Branching(nn.Module):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHAPES)
 def test_a_network_in_training_mode_is_exported_in_evaluation_mode_and_left_in_training_mode(kind, tmp_path):
     network = made(kind).train()

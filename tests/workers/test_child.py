@@ -88,6 +88,7 @@ def model_job(scratch: Path, kind: type[torch.nn.Module], shape: tuple[int, ...]
 # --- inspections
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHAPES)
 def test_every_layer_of_a_network_is_listed_and_those_that_run_are_auditable(kind, scratch):
     found = inspected(scratch, model_job(scratch, kind, SHAPES[kind]))

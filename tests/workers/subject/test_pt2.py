@@ -101,6 +101,7 @@ def config_part(members: Members, kind: str = "weights") -> str:
 # --- what comes in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHAPES)
 def test_outputs_are_those_of_the_network_and_every_layer_keeps_its_name(kind, tmp_path):
     network = made(kind).eval()

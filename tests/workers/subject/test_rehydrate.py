@@ -285,6 +285,7 @@ def test_a_method_by_type_gives_what_it_gives_on_the_authors_network(name, metho
     assert torch.equal(attributed(method, model, x), attributed(method, network, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_deeplift_of_every_layer_is_that_of_the_authors_network(name, pairs):
     network, model, x = pairs[name]

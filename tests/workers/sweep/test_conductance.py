@@ -67,6 +67,7 @@ def test_it_equals_the_step_by_step_transcription(make, shape, module, key, read
         torch.testing.assert_close(swept[key][i].reshape(-1), slow.reshape(-1), rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "shape", "module", "key", "read", "call"), FAMILIES, ids=[f[3] for f in FAMILIES])
 def test_it_converges_to_the_integral_of_the_paper(make, shape, module, key, read, call):
     network, x = make(), networks.points(1, *shape)
