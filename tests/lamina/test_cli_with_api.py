@@ -18,6 +18,8 @@ from service.store.migrate import upgrade
 from tests.lamina.answers import FACTS
 from tests.lamina.typed import lamina
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ from workers.subject.refusal import Refusal
 from workers.subject.staged import as_read, disagreements
 from workers.subject.subject import Examples
 
+pytestmark = pytest.mark.slow
+
 OPEN = {0: torch.export.Dim.DYNAMIC}
 
 
