@@ -8,9 +8,9 @@ computes and then ends has no reason to give anything back before.
 from __future__ import annotations
 
 import ctypes
-import resource
 from functools import cache
-from pathlib import Path
+
+from workers.machine import resident_bytes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _NEVER_BYTES, _LARGEST_BYTES = 1 << 30, 32 << 20
@@ -40,20 +40,12 @@ class KeptPages:
     """
 
     def __init__(self) -> None:
-        self._before, self._bound = _resident_bytes(), 0.0
+        self._before, self._bound = resident_bytes(), 0.0
 
     def after_chunk(self) -> None:
         """Called when a chunk has freed what it made; the first call says what a chunk takes."""
-        resident = _resident_bytes()
+        resident = resident_bytes()
         if not self._bound:
             self._bound = resident + max((resident - self._before) / _GROWTH, _LEAST_GROWTH_BYTES)
         elif resident > self._bound:
             give_back_freed_pages()
-
-
-def _resident_bytes() -> int:
-    """0 where the system does not say, and then nothing is ever given back."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        return 0

@@ -18,8 +18,10 @@ _STATE = (
     '    model = YourNetwork(); model.load_state_dict(torch.load("model.pth", weights_only=True))\n'
     f"{PT2}"
 )
+# Words for the file's owner, who alone may open it: nothing here opens any.
 _WHOLE = (
-    "Open it once more where its classes can be imported, on a machine of yours, and export it:\n"
+    "Open it once more where its classes can be imported, on a machine of yours, and export it; opening it runs\n"
+    "whatever is in it, so only a file that you made:\n"
     '    model = torch.load("model.pt", weights_only=False)\n'
     f"{PT2}"
 )

@@ -18,7 +18,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         state["given_back"] += 1
         return True
 
-    monkeypatch.setattr(memory, "_resident_bytes", lambda: state["resident"])
+    monkeypatch.setattr(memory, "resident_bytes", lambda: state["resident"])
     monkeypatch.setattr(memory, "give_back_freed_pages", give_back)
     return state
 
