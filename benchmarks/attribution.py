@@ -129,7 +129,7 @@ class Case:
         baseline, target = torch.zeros_like(x), Target.classes(1)
         seen = probe(model, (x,), (baseline,), target)
         names = [tap.key for tap in seen.taps if not tap.container]
-        chunks = plan(seen, examples=1, steps=STEPS, rule="captum", memory_bytes=MEMORY_BYTES, threads=1, layers=names)
+        chunks = plan(seen, examples=1, evaluations=STEPS + 1, memory_bytes=MEMORY_BYTES, threads=1, layers=names)
         modules = dict(model.named_modules())
         leaves = [modules[tap.module] for tap in seen.taps if not tap.container and tap.status == "on_path"]
         return cls(model, x, baseline, target, seen, chunks, leaves)

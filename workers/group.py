@@ -6,7 +6,7 @@ A member's failure becomes its own result: the others go on.
 import json
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,7 @@ from service.contracts.job import Analyse, ArtifactFile, Failed, Member, Succeed
 from service.contracts.outcome import ControlRun, Finding
 from service.contracts.provenance import Overlap, Provenance
 from workers.answers import Line, answer, folder_of, invalid_parameters, reason_of
-from workers.kind import AnalysisError, AnalysisKind, Cancelled, Computed, Context, Part, Quote, Request
+from workers.kind import AnalysisError, AnalysisKind, Cancelled, Computed, Context, Joint, Part, Quote, Request
 from workers.machine import machine, most_resident_bytes, resident_bytes
 from workers.numerics.determinism import NotFinite, deterministic, seed_for
 from workers.numerics.memory import give_back_freed_pages
@@ -56,6 +56,14 @@ class _Planned:
     def requests(self) -> set[Request]:
         return {request for part in self.parts for request in part.requests}
 
+    def shares(self, other: "_Planned") -> bool:
+        """Whether some pass is made once for both."""
+        return bool(self.requests & other.requests or self.joint & other.joint)
+
+    @property
+    def joint(self) -> set[Hashable]:
+        return {each.shares() for each in self.requests if isinstance(each, Joint)} - {None}
+
 
 @dataclass(slots=True)
 class _Group:
@@ -66,6 +74,7 @@ class _Group:
     line: Line
     kinds: Kinds
     passes: dict[Request, Any] = field(default_factory=dict)
+    wanted: list[Request] = field(default_factory=list)
     overlaps: tuple[Overlap, ...] = ()
     at_start: int = field(default_factory=resident_bytes)
 
@@ -80,11 +89,15 @@ class _Group:
                 self._failed(member, error)
             return
         planned = [plan for member in self.job.members if (plan := self._planned(member, subject)) is not None]
+        self.wanted.extend(
+            dict.fromkeys(request for plan in planned for part in plan.parts for request in part.requests)
+        )
         for plan in planned:
-            plan.shared_with = sum(bool(plan.requests & other.requests) for other in planned) - bool(plan.requests)
+            plan.shared_with = sum(plan.shares(other) for other in planned) - bool(plan.requests)
         for at, plan in enumerate(planned):
             self._compute(plan, subject)
             needed = set().union(*(later.requests for later in planned[at + 1 :]))
+            self.wanted[:] = [request for request in self.wanted if request in needed]
             for request in set(self.passes) - needed:
                 del self.passes[request]
 
@@ -97,6 +110,7 @@ class _Group:
             report=self._report(member, 0.0, _PLANNED),
             cancelled=lambda: self._cancelled(member),
             passes=self.passes,
+            wanted=self.wanted,
         )
         try:
             kind = self._kind(member)

@@ -1,8 +1,8 @@
 """What is one kind of analysis? The extension point: a new kind is one file and one line in the registry."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import JsonValue
 from torch import Tensor
@@ -46,6 +46,17 @@ class Request(Protocol):
         """Make the pass."""
 
 
+@runtime_checkable
+class Joint(Request, Protocol):
+    """A pass that may be made in one go with others."""
+
+    def shares(self) -> Hashable | None:
+        """What passes must have in common to be made in one go; None where this one is on its own."""
+
+    def together(self, others: "Sequence[Request]", subject: Subject, context: "Context") -> "Mapping[Request, Any]":
+        """This pass and those of `others`, whose `shares` are equal, that fit into memory with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A share of an analysis that can run on its own. Until an issue needs more, every analysis is one part."""
@@ -57,7 +68,10 @@ class Part:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What a computation is given: seed, device, budget, a line to report on, and passes shared with its group."""
+    """What a computation is given: seed, device, budget, a line to report on, and passes shared with its group.
+
+    passes: those made so far. wanted: all that the group's members have planned.
+    """
 
     digest: str
     device: str
@@ -66,6 +80,7 @@ class Context:
     report: Callable[[float, str], None]
     cancelled: Callable[[], bool]
     passes: dict[Request, Any] = field(default_factory=dict)
+    wanted: list[Request] = field(default_factory=list)
     shared: int = 0
 
     def progress(self, fraction: float, stage: str) -> None:
@@ -75,12 +90,33 @@ class Context:
             raise Cancelled
 
     def run(self, request: Request, subject: Subject) -> Any:
-        """The result of a pass; made now unless this group has already made it."""
+        """The result of a pass; made now unless this group has already made it, with those it can be made with."""
         if request in self.passes:
             self.shared += 1
         else:
-            self.passes[request] = request.make(subject, self)
+            self.passes.update(self._made(request, subject))
         return self.passes[request]
+
+    def _made(self, request: Request, subject: Subject) -> Mapping[Request, Any]:
+        company = self._company(request)
+        if company and isinstance(request, Joint):
+            try:
+                return request.together(company, subject, self)
+            except Cancelled:
+                raise
+            except Exception:  # noqa: BLE001  # it may be another's fault: alone it will show whose
+                return {request: request.make(subject, self)}
+        return {request: request.make(subject, self)}
+
+    def _company(self, request: Request) -> list[Request]:
+        """The passes this group still wants that can be made with `request`."""
+        key = request.shares() if isinstance(request, Joint) else None
+        return [
+            other
+            for other in self.wanted
+            if key is not None and other != request and other not in self.passes
+            and isinstance(other, Joint) and other.shares() == key
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

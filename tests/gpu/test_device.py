@@ -46,8 +46,7 @@ def totals(device: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     made = plan(
         seen,
         examples=4,
-        steps=32,
-        rule="captum",
+        evaluations=33,
         memory_bytes=1 << 30,
         threads=1,
         device=device,

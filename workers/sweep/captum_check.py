@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from workers.numerics.determinism import seed_for
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
+from workers.sweep.rules import Rule
 from workers.sweep.target import Target
 from workers.sweep.watch import differentiable_recurrence, frozen
 
@@ -49,13 +50,16 @@ def verify(
     baselines: tuple[Tensor, ...],
     target: Target,
     attributions: Mapping[str, Tensor],
+    *,
+    rule: Rule,
 ) -> list[Verification]:
-    """Recomputes with captum, at the plan's points, the `attributions` that a sweep gave for these examples, by tap.
+    """Recomputes with captum, at as many points as the plan has, what a sweep gave for these examples, by tap.
 
     inputs, baselines, target: as for `sweep`; a few examples are enough. captum gets as many rows at once as a chunk.
     """
     return [
-        _against_captum(model, probe, plan, inputs, baselines, target, key, ours) for key, ours in attributions.items()
+        _against_captum(model, probe, plan, inputs, baselines, target, key, ours, rule)
+        for key, ours in attributions.items()
     ]
 
 
@@ -68,13 +72,14 @@ def _against_captum(
     target: Target,
     key: str,
     ours: Tensor,
+    rule: Rule,
 ) -> Verification:
     reason = _obstacle(probe, probe.tap(key))
     if reason:
         return Verification(key, None, reason)
     try:
         theirs = torch.cat([
-            _captum(model, probe, plan, _row(inputs, i), _row(baselines, i), target.of(i, i + 1), key)
+            _captum(model, probe, plan, _row(inputs, i), _row(baselines, i), target.of(i, i + 1), key, rule)
             for i in range(len(inputs[0]))
         ])  # fmt: skip
     except (RuntimeError, AssertionError, TypeError, ValueError, IndexError) as error:
@@ -111,13 +116,14 @@ def _captum(
     baselines: tuple[Tensor, ...],
     target: Target,
     key: str,
+    rule: Rule,
 ) -> Tensor:
     """The same rule by captum, for one example."""
     forward = _scores(model, probe, target, inputs)
     layer = dict(model.named_modules())[probe.tap(key).module]
     method = LayerConductance(forward, layer)
     with frozen(model), differentiable_recurrence(model), _severed(layer):
-        if plan.rule == "captum":
+        if rule == "captum":
             return _along(method, plan, "gausslegendre", baselines, inputs)
         there = _along(method, plan, "riemann_trapezoid", baselines, inputs)
         back = _along(method, plan, "riemann_trapezoid", inputs, baselines)
@@ -148,7 +154,7 @@ def _along(
 ) -> Tensor:
     fixed = tuple(tensor for tensor in end if not tensor.is_floating_point())
     made: Tensor | tuple[Tensor, ...] = method.attribute(
-        _floating(end, end), _floating(start, end), n_steps=plan.steps, method=points,
+        _floating(end, end), _floating(start, end), n_steps=plan.evaluations - 1, method=points,
         internal_batch_size=max(2, plan.points * plan.examples), additional_forward_args=fixed or None,
     )  # fmt: skip
     return (made[0] if isinstance(made, tuple) else made).detach()

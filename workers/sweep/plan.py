@@ -12,7 +12,6 @@ from math import ceil, prod
 
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.refusals import BudgetTooSmall, UnknownTap
-from workers.sweep.rules import Rule
 
 _LEAST_CHUNK, _CHUNK_BYTES, _MOST_ROWS = 16, 64 << 20, 4096
 """A chunk has 16 rows, where convolution and attention reach their speed, or as many as keep about 64 MiB busy."""
@@ -25,10 +24,12 @@ _MOMENTS = 3 * 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything besides model and data that can change a bit of the result. `points` and `examples` are per chunk."""
+    """How the work is cut, which besides model, data and method is all that can change a bit of the result.
 
-    rule: Rule
-    steps: int
+    evaluations: passes that each example needs. A chunk holds `points` of them for `examples` examples.
+    """
+
+    evaluations: int
     points: int
     examples: int
     device: str
@@ -68,35 +69,38 @@ def plan(
     probe: Probe,
     *,
     examples: int,
-    steps: int,
-    rule: Rule,
+    evaluations: int,
     memory_bytes: int,
     threads: int,
     layers: Collection[str] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
+    together: int = 1,
 ) -> Plan:
-    """Chunks for `examples` examples within `memory_bytes`. Raises BudgetTooSmall, UnknownTap."""
+    """Chunks for `examples` examples within `memory_bytes`. Raises BudgetTooSmall, UnknownTap.
+
+    together: rows that cannot be parted (an example and its baseline), which each evaluation takes.
+    """
     taps = _swept(probe, select(probe, layers))
-    rows = _rows(probe, taps, memory_bytes)
-    whole = steps + 1
+    rows = _rows(probe, taps, memory_bytes, together)
+    whole = evaluations
     if rows >= whole:
-        points, together = whole, max(1, min(examples, rows // whole))
+        points, block = whole, max(1, min(examples, rows // whole))
     else:
-        points, together = ceil(whole / ceil(whole / rows)), 1
+        points, block = ceil(whole / ceil(whole / rows)), 1
     return Plan(
-        rule=rule, steps=steps, points=points, examples=together, device=device, dtype=dtype, threads=threads,
+        evaluations=evaluations, points=points, examples=block, device=device, dtype=dtype, threads=threads,
         memory_bytes=memory_bytes, taps=tuple(tap.key for tap in taps),
     )  # fmt: skip
 
 
-def quote(probe: Probe, plan: Plan, examples: int, kept: Collection[str] = ()) -> Quote:
+def quote(probe: Probe, plan: Plan, examples: int, kept: Collection[str] = (), together: int = 1) -> Quote:
     """What `plan` takes for `examples` examples when the attributions of the taps `kept` are held for each example."""
     taps = [probe.tap(key) for key in plan.taps]
-    rows = max(plan.points * plan.examples, probe.rows or probe.least_rows)
-    chunks = ceil(examples / plan.examples) * ceil((plan.steps + 1) / plan.points)
+    rows = max(plan.points * plan.examples * together, probe.rows or probe.least_rows)
+    chunks = ceil(examples / plan.examples) * ceil(plan.evaluations / plan.points)
     held = sum(tap.bytes_per_example for tap in taps if tap.key in kept) * examples
-    chunked = plan.points <= plan.steps
+    chunked = plan.points < plan.evaluations
     peak = _fixed(taps) + _per_example(taps, chunked=chunked) * plan.examples + probe.cost.bytes(rows)
     return Quote(chunks * probe.cost.seconds(rows), peak + held)
 
@@ -107,13 +111,14 @@ def _swept(probe: Probe, taps: Collection[Tap]) -> tuple[Tap, ...]:
     return tuple(tap for tap in probe.taps if tap.key in keys)
 
 
-def _rows(probe: Probe, taps: Collection[Tap], memory_bytes: int) -> int:
-    each = max(1, probe.cost.bytes(1) - probe.cost.bytes(0))
+def _rows(probe: Probe, taps: Collection[Tap], memory_bytes: int, together: int) -> int:
+    """How many evaluations a chunk holds, each of `together` rows."""
+    each = max(1, probe.cost.bytes(1) - probe.cost.bytes(0)) * together
     if probe.rows is not None:
-        wanted = least = probe.rows
+        wanted = least = max(1, probe.rows // together)
     else:
-        wanted = min(_MOST_ROWS, max(_LEAST_CHUNK, _CHUNK_BYTES // each))
-        least = probe.least_rows
+        wanted = min(_MOST_ROWS, max(_LEAST_CHUNK // together, _CHUNK_BYTES // each, 1))
+        least = ceil(probe.least_rows / together)
     fixed = _fixed(taps) + _per_example(taps, chunked=True) + probe.cost.bytes(0)
     affordable = (memory_bytes - fixed) // each
     if affordable < least:
@@ -124,6 +129,12 @@ def _rows(probe: Probe, taps: Collection[Tap], memory_bytes: int) -> int:
 def _per_example(taps: Collection[Tap], *, chunked: bool) -> int:
     """The running sum, and between chunks of steps the last value and gradient."""
     return sum(tap.bytes_per_example for tap in taps) * (3 if chunked else 1)
+
+
+def sums_bytes(probe: Probe, plan: Plan) -> int:
+    """What one more question of a sweep along `plan` takes: its running sums, and those over examples."""
+    taps = [probe.tap(key) for key in plan.taps]
+    return _per_example(taps, chunked=plan.points < plan.evaluations) * plan.examples + _sums(taps)
 
 
 def held_bytes(probe: Probe, plan: Plan) -> int:

@@ -8,7 +8,7 @@ other, layers that the target does not depend on, and the layers through which e
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Literal
 
@@ -81,6 +81,7 @@ class Probe:
     silent: modules that did not run. rows: the one batch size that the model accepts, None if any from `least_rows` up.
     clones_input: the model changes its input in place. output_shape: per example.
     cost: of a chunk, by its rows; its seconds are an estimate and never a budget.
+    inputs: keys of the taps that give a floating-point input as it is, with that input's position.
     """
 
     taps: tuple[Tap, ...]
@@ -90,6 +91,7 @@ class Probe:
     clones_input: bool
     output_shape: tuple[int, ...]
     cost: Cost
+    inputs: Mapping[str, int] = field(default_factory=dict)
 
     def tap(self, key: str) -> Tap:
         """Raises KeyError where no tap has this key."""

@@ -46,6 +46,10 @@ class PathSum:
         self._value = torch.empty_like(total) if chunks > 1 else None
         self._gradient = torch.empty_like(total) if chunks > 1 else None
 
+    def attribution(self, _change: Tensor | None) -> Tensor:
+        """(examples, ...): what has been summed."""
+        return self.total
+
     def add(self, values: Tensor, gradients: Tensor) -> None:
         """values, gradients: (points, examples, ...) of the next chunk."""
         if self._value is None or self._gradient is None:

@@ -1,15 +1,17 @@
-"""How much of the output's change flows through each unit of every layer?
+"""What is summed at each layer along a path, for all layers and several questions at once?
 
-One forward and one backward pass per chunk of path points serve all layers at once: a forward hook keeps each layer's
-value, a tensor hook multiplies its gradient in as soon as it exists, and both are let go there and then. Conductance
-as in Dhamdhere et al., arXiv:1805.12233; the sums are in `rules`.
+One forward pass per chunk of path points serves every question, and one backward pass each target: a forward hook keeps
+each layer's value, a tensor hook hands its gradient to the readings as soon as it exists, and both are let go there and
+then. What a reading makes of them is its own affair (`readings`); conductance is in `rules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, IntegerInputs
-from workers.sweep.rules import PathSum, nodes
+from workers.sweep.rules import PathSum, Rule, nodes
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
@@ -30,6 +32,37 @@ _EVALUATED_ROWS = 64
 
 OnChunk = Callable[[float], None]
 """Called with the fraction done after every chunk; an exception from it ends the sweep."""
+
+
+class Reading(Protocol):
+    """What is made of one tap's values and gradients, for one block of examples; chunks come in the order of points."""
+
+    def add(self, values: Tensor, gradients: Tensor) -> None:
+        """values, gradients: (points, examples, ...) of the next chunk; may change neither."""
+
+    def attribution(self, change: Tensor | None) -> Tensor:
+        """(examples, ...). change: x - x' where the tap stands for an input, (examples, ...); else None."""
+
+
+class Begin(Protocol):
+    """Makes the reading of one tap for one block of examples."""
+
+    def __call__(self, tap: Tap, zeros: Tensor, chunks: int, /) -> Reading:
+        """zeros: (examples, ...) of the tap's type, its own to keep; chunks: how many times `add` will be called."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Question:
+    """What is read, for which target, at which taps, and who takes it.
+
+    still: the attribution of an example that equals its baseline is exactly zero (there is no path).
+    """
+
+    target: Target
+    begin: Begin
+    taps: tuple[str, ...]
+    reducers: Sequence[Reducer]
+    still: bool = True
 
 
 def sweep(
@@ -41,25 +74,50 @@ def sweep(
     target: Target,
     reducers: Sequence[Reducer],
     on_chunk: OnChunk | None = None,
+    *,
+    rule: Rule = "captum",
 ) -> Endpoints:
-    """Sweeps the examples through `model`; every reducer takes every block of attributions. Returns the target's ends.
+    """Conductance of every tap of `plan`, in its evaluations - 1 steps; the other arguments are those of `walk`."""
+    question = Question(target=target, begin=partial(begin_conductance, rule), taps=plan.taps, reducers=reducers)
+    (ends,) = walk(model, probe, plan, inputs, baselines, nodes(rule, plan.evaluations - 1), [question], on_chunk)
+    return ends
+
+
+def begin_conductance(rule: Rule, _tap: Tap, zeros: Tensor, chunks: int) -> Reading:
+    """The sum of `rules.PathSum`."""
+    return PathSum(rule, zeros, chunks=chunks)
+
+
+def walk(
+    model: nn.Module,
+    probe: Probe,
+    plan: Plan,
+    inputs: tuple[Tensor, ...],
+    baselines: tuple[Tensor, ...],
+    points: Sequence[float],
+    questions: Sequence[Question],
+    on_chunk: OnChunk | None = None,
+) -> list[Endpoints]:
+    """Takes the examples along x' + α (x - x') for α in `points`; every reducer of a question takes each of its blocks.
 
     inputs: one tensor per argument, examples along axis 0; baselines: the same shapes, or one row for all examples.
     All floating-point inputs go from baseline to input together; integers (ids, masks) stay as they are in `inputs`.
-    Raises IntegerInputs, NotFinite, BadTarget, ChangingGraph. Hooks and gradient flags are put back also then.
+    Returns each question's target at the ends. Raises IntegerInputs, NotFinite, BadTarget, ChangingGraph. Hooks and
+    gradient flags are put back also then.
     """
     if not any(tensor.is_floating_point() for tensor in inputs):
         raise IntegerInputs(str(inputs[0].dtype).removeprefix("torch."))
     keep_freed_pages()
     examples = len(inputs[0])
-    target.check((0, *probe.output_shape), examples)
-    ends: list[Endpoints] = []
+    for question in questions:
+        question.target.check((0, *probe.output_shape), examples)
+    ends: list[list[Endpoints]] = []
     with frozen(model), differentiable_recurrence(model):
-        run = _Sweep(model, probe, plan, reducers)
+        run = _Walk(model, probe, plan, points, questions)
         chunks = ceil(examples / plan.examples) * len(run.spans)
         done, pages = 0, KeptPages()
         for start in range(0, examples, plan.examples):
-            block = _Examples.cut(inputs, baselines, target, start, min(start + plan.examples, examples), plan.device)
+            block = _Examples.cut(inputs, baselines, start, min(start + plan.examples, examples), plan.device)
             ends.append(run.ends(block))
             for _ in run.chunks(block):
                 done += 1
@@ -67,7 +125,7 @@ def sweep(
                 if on_chunk is not None:
                     on_chunk(done / chunks)
             run.finish(block)
-    return Endpoints(torch.cat([end.output for end in ends]), torch.cat([end.baseline_output for end in ends]))
+    return [_joined(each) for each in zip(*ends, strict=True)]
 
 
 def outputs(model: nn.Module, inputs: tuple[Tensor, ...], rows: int | None, target: Target) -> Tensor:
@@ -84,13 +142,17 @@ def outputs(model: nn.Module, inputs: tuple[Tensor, ...], rows: int | None, targ
     return torch.cat(read)
 
 
+def _joined(ends: Sequence[Endpoints]) -> Endpoints:
+    return Endpoints(torch.cat([end.output for end in ends]), torch.cat([end.baseline_output for end in ends]))
+
+
 class _Examples:
     """A block of examples that share their chunks."""
 
-    __slots__ = ("baselines", "differences", "start", "still", "stop", "target")
+    __slots__ = ("baselines", "differences", "start", "still", "stop")
 
-    def __init__(self, start: int, baselines: tuple[Tensor, ...], inputs: tuple[Tensor, ...], target: Target) -> None:
-        self.start, self.stop, self.baselines, self.target = start, start + len(inputs[0]), baselines, target
+    def __init__(self, start: int, baselines: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> None:
+        self.start, self.stop, self.baselines = start, start + len(inputs[0]), baselines
         self.differences = tuple(
             x - b if x.is_floating_point() else None for x, b in zip(inputs, baselines, strict=True)
         )
@@ -99,20 +161,14 @@ class _Examples:
 
     @classmethod
     def cut(
-        cls,
-        inputs: tuple[Tensor, ...],
-        baselines: tuple[Tensor, ...],
-        target: Target,
-        start: int,
-        stop: int,
-        device: str,
+        cls, inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...], start: int, stop: int, device: str
     ) -> _Examples:
         some = tuple(x[start:stop].to(device) for x in inputs)
         origin = tuple(
             (b if len(b) == 1 else b[start:stop]).to(device).expand_as(x) if x.is_floating_point() else x
             for b, x in zip(baselines, some, strict=True)
         )
-        return cls(start, origin, some, target.of(start, stop))
+        return cls(start, origin, some)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -129,32 +185,45 @@ class _Examples:
         return tuple(made)
 
 
-class _Sweep:
-    """The state of one sweep: what is watched, and the sums of the block in hand."""
+class _Walk:
+    """The state of one walk: what is watched, and the readings of the block in hand."""
 
-    def __init__(self, model: nn.Module, probe: Probe, plan: Plan, reducers: Sequence[Reducer]) -> None:
-        self._model, self._probe, self._plan, self._reducers = model, probe, plan, reducers
+    def __init__(
+        self, model: nn.Module, probe: Probe, plan: Plan, points: Sequence[float], questions: Sequence[Question]
+    ) -> None:
+        self._model, self._probe, self._plan = model, probe, plan
         self._taps: dict[Place, Tap] = {tap.place: tap for tap in (probe.tap(key) for key in plan.taps)}
         self._first = {tap.place for tap in self._taps.values() if not tap.upstream & set(plan.taps)}
-        points = nodes(plan.rule, plan.steps)
         self.spans = [points[at : at + plan.points] for at in range(0, len(points), plan.points)]
-        self._sums: dict[Place, PathSum] = {}
+        self._questions = questions
+        self._sharing: dict[int, list[int]] = {}  # questions by the first that has their very target
+        for at, question in enumerate(questions):
+            owner = next(i for i, each in enumerate(questions) if each.target is question.target)
+            self._sharing.setdefault(owner, []).append(at)
+        self._readings: dict[tuple[int, Place], Reading] = {}
         self._values: dict[Place, tuple[Tensor, int]] = {}
+        self._waiting: set[Place] = set()
+        self._asking: tuple[list[int], bool] = ([], True)
         self._sources: list[Tensor] = []
         self._rows, self._points = (0, 0), 0
 
-    def ends(self, block: _Examples) -> Endpoints:
-        """The target at the block's inputs and baselines."""
+    def ends(self, block: _Examples) -> list[Endpoints]:
+        """Each question's target at the block's inputs and baselines."""
         n, fixed = len(block), self._probe.rows
         if fixed is None or fixed >= 2 * n:
-            read = self._evaluate(block.at([1.0, 0.0]), block.target, 2 * n).to("cpu", torch.float64)
-            return Endpoints(read[:n], read[n:])
-        output, origin = (self._evaluate(block.at([alpha]), block.target, n) for alpha in (1.0, 0.0))
-        return Endpoints(output.to("cpu", torch.float64), origin.to("cpu", torch.float64))
+            read = self._evaluate(block, block.at([1.0, 0.0]), 2 * n)
+            return [Endpoints(each[:n], each[n:]) for each in read]
+        output, origin = (self._evaluate(block, block.at([alpha]), n) for alpha in (1.0, 0.0))
+        return [Endpoints(at_x, at_base) for at_x, at_base in zip(output, origin, strict=True)]
 
     def chunks(self, block: _Examples) -> Iterator[None]:
         """Runs forward and backward for each span of points, yielding after each."""
-        self._sums = {place: self._sum(tap, block) for place, tap in self._taps.items()}
+        self._readings = {
+            (at, place): question.begin(tap, self._zeros(tap, block), len(self.spans))
+            for at, question in enumerate(self._questions)
+            for place, tap in self._taps.items()
+            if tap.key in question.taps
+        }
         layers = {tap.layer for tap in self._taps.values()}
         with torch.enable_grad(), Watch(self._model, self._see, layers) as watch:
             for alphas in self.spans:
@@ -162,21 +231,27 @@ class _Sweep:
                 yield
 
     def finish(self, block: _Examples) -> None:
-        """Gives the block's attributions to the reducers, one tap at a time."""
-        made = [self._block(tap, self._sums.pop(place).total, block) for place, tap in self._taps.items()]
-        if made and not bool(torch.isfinite(torch.stack([each.absolute for each in made])).all()):
-            raise NotFinite(next(each.key for each in made if not bool(torch.isfinite(each.absolute).all())))
-        for each in made:
-            for reducer in self._reducers:
-                reducer.take(each)
+        """Gives the block's attributions to the reducers, one question after the other, one tap at a time."""
+        for at, question in enumerate(self._questions):
+            made = [
+                self._block(tap, self._readings.pop((at, place)), block, question)
+                for place, tap in self._taps.items()
+                if tap.key in question.taps
+            ]
+            if made and not bool(torch.isfinite(torch.stack([each.absolute for each in made])).all()):
+                raise NotFinite(next(each.key for each in made if not bool(torch.isfinite(each.absolute).all())))
+            for each in made:
+                for reducer in question.reducers:
+                    reducer.take(each)
 
-    def _sum(self, tap: Tap, block: _Examples) -> PathSum:
-        total = torch.zeros(len(block), *tap.shape, dtype=getattr(torch, tap.dtype), device=self._plan.device)
-        return PathSum(self._plan.rule, total, chunks=len(self.spans))
+    def _zeros(self, tap: Tap, block: _Examples) -> Tensor:
+        return torch.zeros(len(block), *tap.shape, dtype=getattr(torch, tap.dtype), device=self._plan.device)
 
-    def _block(self, tap: Tap, total: Tensor, block: _Examples) -> Block:
-        if len(block.still):
-            total[block.still] = 0  # no path, no conductance; what is there is rounding between rows of one batch
+    def _block(self, tap: Tap, reading: Reading, block: _Examples, question: Question) -> Block:
+        position = self._probe.inputs.get(tap.key)
+        total = reading.attribution(None if position is None else block.differences[position])
+        if question.still and len(block.still):
+            total[block.still] = 0  # what is there is rounding between rows of one batch
         flat = total.reshape(len(total), -1)
         signed = flat.sum(1, dtype=torch.float64)
         absolute = torch.linalg.vector_norm(flat, 1, 1, dtype=torch.float64)
@@ -188,16 +263,25 @@ class _Sweep:
         count = len(alphas) * len(block)
         self._rows = (len(points[0]), count)
         self._points = len(alphas)
-        output = watch.run(tuple(leaf.clone() for leaf in leaves) if self._probe.clones_input else leaves)
+        given = tuple(leaf.clone() for leaf in leaves) if self._probe.clones_input else leaves
+        output = watch.run(given)
         if len(self._values) < len(self._taps):
             raise ChangingGraph(_not_run(next(tap for place, tap in self._taps.items() if place not in self._values)))
-        score = block.target.select(output, count).sum()
-        del output
+        owners = list(self._sharing)
+        scores = [self._target(owner, block).select(output, count).sum() for owner in owners]
+        del output, given
         sources, self._sources = self._sources, []
-        if score.requires_grad and sources:
-            torch.autograd.grad(score, sources, allow_unused=True)
-        for place in list(self._values):
-            self._add(place, None)  # the gradient did not get here: on this chunk it is zero
+        for at, owner in enumerate(owners):
+            last = at == len(owners) - 1
+            self._asking, self._waiting = (self._sharing[owner], last), set(self._values)
+            score, scores[at] = scores[at], scores[at].detach()
+            if score.requires_grad and sources:
+                torch.autograd.grad(score, sources, allow_unused=True, retain_graph=not last)
+            for place in list(self._waiting):
+                self._add(place, None)  # the gradient did not get here: on this chunk it is zero
+
+    def _target(self, question: int, block: _Examples) -> Target:
+        return self._questions[question].target.of(block.start, block.stop)
 
     def _see(self, _module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
         place = (layer, call, position)
@@ -214,13 +298,19 @@ class _Sweep:
 
     def _add(self, place: Place, gradient: Tensor | None) -> None:
         tap = self._taps[place]
-        if place not in self._values:
+        if place not in self._waiting:
             raise ChangingGraph(_not_run(tap))
-        value, version = self._values.pop(place)
+        self._waiting.discard(place)
+        questions, last = self._asking
+        value, version = self._values.pop(place) if last else self._values[place]
         if value._version != version:
             raise ChangingGraph(f"the output of '{tap.key}' was changed in place on the path, but not in the probe")
         slope = torch.zeros_like(value) if gradient is None else gradient.detach()
-        self._sums[place].add(self._shaped(tap, value), self._shaped(tap, slope))
+        values, slopes = self._shaped(tap, value), self._shaped(tap, slope)
+        for question in questions:
+            reading = self._readings.get((question, place))
+            if reading is not None:
+                reading.add(values, slopes)
 
     def _shaped(self, tap: Tap, tensor: Tensor) -> Tensor:
         """(points, examples, ...) of the rows that are not padding."""
@@ -232,10 +322,15 @@ class _Sweep:
             examples = examples[:count]
         return examples.view(self._points, count // self._points, *examples.shape[1:])
 
-    def _evaluate(self, points: tuple[Tensor, ...], target: Target, rows: int) -> Tensor:
+    def _evaluate(self, block: _Examples, points: tuple[Tensor, ...], rows: int) -> list[Tensor]:
+        """Each question's target, (rows,) in float64."""
         with torch.no_grad():
             given = _padded(points, self._probe.rows or self._probe.least_rows)
-            return target.select(self._model(*(t.clone() for t in given) if self._probe.clones_input else given), rows)
+            output = self._model(*(t.clone() for t in given) if self._probe.clones_input else given)
+            return [
+                self._target(at, block).select(output, rows).to("cpu", torch.float64)
+                for at in range(len(self._questions))
+            ]
 
 
 def _padded(points: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:

@@ -252,6 +252,9 @@ def test_the_controls_fail_where_attribution_is_broken(monkeypatch):
         def add(self, values: Tensor, gradients: Tensor) -> None:
             self.total.add_(0.1 * values.shape[0])
 
+        def attribution(self, _change: Tensor | None) -> Tensor:
+            return self.total
+
     of = subjects.classifier()
     parameters = ConductanceParameters(steps=8)
     monkeypatch.setattr("workers.sweep.run.PathSum", Leaking)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from service.contracts.manifest import Exit
-from workers.passes.conductance import _at
+from workers.passes.asked import _at
 from workers.subject.exits import exits
 from workers.subject.network import Loaded
 from workers.subject.pt2 import load, rewrite
@@ -136,7 +136,7 @@ def conductance(model: nn.Module, layers: tuple[str, ...]) -> dict[str, Tensor]:
     origin, target, kept = torch.zeros(1, 4), Target.element(0), Keep()
     seen = probe(model, (X,), (origin,), target, rows=1)
     chunks = plan(
-        seen, examples=len(X), steps=7, rule="captum", memory_bytes=1 << 30, threads=1, layers=layers, dtype="float32"
+        seen, examples=len(X), evaluations=8, memory_bytes=1 << 30, threads=1, layers=layers, dtype="float32"
     )
     sweep(model, seen, chunks, (X,), (origin,), target, [kept])
     return {layer: kept.of(layer) for layer in layers}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.workers.networks import SHAPES, Cnn, Lstm, Mlp, Residual, Transformer, made
 from tests.workers.subject.test_rehydrate import rehydrated, unflattened
-from workers.passes.conductance import _at
+from workers.passes.asked import _at
 from workers.subject import rehydrate as subject
 from workers.subject.rehydrate import rehydrate, stand_ins
 from workers.sweep.watch import Watch

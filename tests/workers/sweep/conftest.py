@@ -28,6 +28,7 @@ class Swept:
     kept: Keep
     totals: Totals
     moments: Moments
+    rule: Rule
 
     def __getitem__(self, key: str) -> Tensor:
         return self.kept.of(self.probe.own(self.probe.tap(key)).key)
@@ -47,12 +48,10 @@ def run(
     inputs, baselines = (given if isinstance(given, tuple) else (given,) for given in (x, baseline))
     seen = probe(network, inputs, baselines, target)
     dtype = str(inputs[0].dtype).removeprefix("torch.")
-    made = plan(
-        seen, examples=len(inputs[0]), steps=steps, rule=rule, memory_bytes=memory_bytes, threads=1, dtype=dtype
-    )
+    made = plan(seen, examples=len(inputs[0]), evaluations=steps + 1, memory_bytes=memory_bytes, threads=1, dtype=dtype)
     keep, totals, moments = Keep(), Totals(), Moments()
-    ends = sweep(network, seen, made, inputs, baselines, target, [keep, totals, moments], on_chunk)
-    return Swept(seen, made, ends, keep, totals, moments)
+    ends = sweep(network, seen, made, inputs, baselines, target, [keep, totals, moments], on_chunk, rule=rule)
+    return Swept(seen, made, ends, keep, totals, moments, rule)
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ def test_every_layer_equals_captum_in_float64(family, rule):
     network, x, baseline = make(), networks.points(3, *shape), torch.zeros(1, *shape, dtype=torch.float64)
     target = Target.classes([0, 1, 2])
     swept = run(network, x, baseline, target, rule=rule)
-    checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept))
+    checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept), rule=swept.rule)
     able = [check for check in checks if check.applicable]
     assert len(able) >= len(checks) - 3
     assert able
@@ -59,7 +59,7 @@ def test_an_exported_network_gives_the_numbers_of_the_network_itself(family, tmp
     assert leaves <= {tap.key for tap in there.probe.taps}
     for key in leaves:
         torch.testing.assert_close(there[key], here[key], rtol=1e-10, atol=1e-14)
-    checks = verify(again, there.probe, there.plan, (x,), (baseline,), target, whole(there))
+    checks = verify(again, there.probe, there.plan, (x,), (baseline,), target, whole(there), rule=there.rule)
     assert max(check.difference for check in checks if check.applicable) < 1e-10
 
 
@@ -85,7 +85,7 @@ def test_what_captum_cannot_do_is_said_and_not_compared():
     for network, x, key, reason in cases:
         baseline, target = torch.zeros_like(x[:1]), Target.classes(1)
         swept = run(network, x, baseline, target)
-        checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept))
+        checks = verify(network, swept.probe, swept.plan, (x,), (baseline,), target, whole(swept), rule=swept.rule)
         check = next(check for check in checks if check.layer == key)
         assert not check.applicable
         assert check.difference is None
@@ -97,7 +97,7 @@ def test_a_wrong_number_is_noticed():
     target = Target.classes(1)
     swept = run(network, x, baseline, target)
     wrong = {key: values * (1 + 1e-6) for key, values in whole(swept).items()}
-    for check in verify(network, swept.probe, swept.plan, (x,), (baseline,), target, wrong):
+    for check in verify(network, swept.probe, swept.plan, (x,), (baseline,), target, wrong, rule=swept.rule):
         assert check.difference == pytest.approx(1e-6, rel=1e-3)
 
 

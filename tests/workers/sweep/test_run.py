@@ -46,7 +46,7 @@ def test_after_an_exception_in_the_middle_the_network_is_as_before():
 def test_progress_rises_to_one_by_chunks():
     network, x = networks.mlp(), networks.points(6, 6)
     seen = probe(network, (x,), (x * 0,), Target.classes(1))
-    made = plan(seen, examples=6, steps=20, rule="captum", memory_bytes=1 << 30, threads=1, dtype="float64")
+    made = plan(seen, examples=6, evaluations=21, memory_bytes=1 << 30, threads=1, dtype="float64")
     made = replace(made, points=8, examples=4)
     told: list[float] = []
     sweep(network, seen, made, (x,), (x * 0,), Target.classes(1), [Totals()], told.append)
@@ -69,7 +69,7 @@ def test_chunks_do_not_change_the_numbers(points, examples, rule):
     whole = run(network, x, x * 0, target, rule=rule)
     keep = Keep()
     cut = replace(whole.plan, points=points, examples=examples)
-    sweep(network, whole.probe, cut, (x,), (x * 0,), target, [keep])
+    sweep(network, whole.probe, cut, (x,), (x * 0,), target, [keep], rule=rule)
     for key in cut.taps:
         torch.testing.assert_close(keep.of(key), whole[key], rtol=1e-10, atol=1e-13)
 
@@ -103,7 +103,7 @@ def test_unit_means_over_blocks_equal_those_of_all_examples_at_once():
 def test_only_the_layers_asked_for_are_swept_and_a_container_brings_its_last_layer():
     network, x = networks.resnet(), networks.points(1, 3, 12, 12)
     seen = probe(network, (x,), (x * 0,), Target.classes(1))
-    made = plan(seen, examples=1, steps=5, rule="captum", memory_bytes=1 << 30, threads=1, layers=["4", "8"])
+    made = plan(seen, examples=1, evaluations=6, memory_bytes=1 << 30, threads=1, layers=["4", "8"])
     assert made.taps == ("4.relu2", "8")
     keep = Keep()
     sweep(network, seen, made, (x,), (x * 0,), Target.classes(1), [keep])
@@ -111,7 +111,7 @@ def test_only_the_layers_asked_for_are_swept_and_a_container_brings_its_last_lay
     torch.testing.assert_close(keep.of("8"), everything["8"])
     torch.testing.assert_close(keep.of("4.relu2"), everything["4"])
     with pytest.raises(UnknownTap, match="nonsense"):
-        plan(seen, examples=1, steps=5, rule="captum", memory_bytes=1 << 30, threads=1, layers=["nonsense"])
+        plan(seen, examples=1, evaluations=6, memory_bytes=1 << 30, threads=1, layers=["nonsense"])
 
 
 def test_infinities_are_caught_by_the_name_of_their_layer():
@@ -150,14 +150,14 @@ def test_a_smaller_budget_means_smaller_chunks_and_too_small_a_budget_is_refused
     seen = probe(network, (x,), (x * 0,), Target.classes(1))
     rows, quotes = [], []
     for budget in (1 << 30, 8 << 20, 6 << 20):
-        made = plan(seen, examples=8, steps=50, rule="captum", memory_bytes=budget, threads=1)
+        made = plan(seen, examples=8, evaluations=51, memory_bytes=budget, threads=1)
         rows.append(made.points * made.examples)
         quotes.append(quote(seen, made, 8).bytes)
         assert quotes[-1] <= budget
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]
     with pytest.raises(BudgetTooSmall, match="MiB"):
-        plan(seen, examples=8, steps=50, rule="captum", memory_bytes=1 << 20, threads=1)
+        plan(seen, examples=8, evaluations=51, memory_bytes=1 << 20, threads=1)
 
 
 _MEASURED = """
@@ -191,7 +191,7 @@ def resident():
 
 small = (x[:1] * 0,)
 seen = probe(network, (x,), small, Target.classes(1))
-made = plan(seen, examples=len(x), steps=50, rule="captum", memory_bytes=budget, threads=1)
+made = plan(seen, examples=len(x), evaluations=51, memory_bytes=budget, threads=1)
 ctypes.CDLL(None).malloc_trim(0)  # what the probe freed would hide what the sweep takes
 before = resident()
 with open("/proc/self/clear_refs", "w") as file:

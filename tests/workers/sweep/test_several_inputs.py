@@ -55,7 +55,9 @@ def test_layers_fed_by_two_inputs_equal_captum():
     network, x = networks.ready(networks.Siamese()), networks.points(6, 6).split(3)
     target = Target.classes([0, 1, 2])
     swept = run(network, x, (ZERO, ZERO + 1), target)
-    (check,) = verify(network, swept.probe, swept.plan, x, (ZERO, ZERO + 1), target, {"head": swept["head"]})
+    (check,) = verify(
+        network, swept.probe, swept.plan, x, (ZERO, ZERO + 1), target, {"head": swept["head"]}, rule=swept.rule
+    )
     assert check.difference < 1e-10
 
 
@@ -69,7 +71,9 @@ def test_a_mask_of_integers_is_held_and_captum_agrees():
     assert torch.allclose(swept.ends.difference, change)
     assert float(swept["mix"][0, 3:].abs().max()) == 0, "what the mask leaves out gets nothing"
     assert float(swept["mix"][2].abs().min(0).values.max()) > 0
-    for check in verify(network, swept.probe, swept.plan, (x, mask), (base, mask), target, {"mix": swept["mix"]}):
+    for check in verify(
+        network, swept.probe, swept.plan, (x, mask), (base, mask), target, {"mix": swept["mix"]}, rule=swept.rule
+    ):
         assert check.difference < 1e-10
 
 
@@ -88,7 +92,9 @@ def test_a_mask_before_the_floating_input_keeps_its_place():
     seen = probe(turned, (mask, x), (mask, base), target)
     assert seen.tap("inner.mix").status == "on_path"
     swept = run(turned.inner, (x, mask), (base, mask), target)
-    (check,) = verify(turned, seen, swept.plan, (mask, x), (mask, base), target, {"inner.mix": swept["mix"]})
+    (check,) = verify(
+        turned, seen, swept.plan, (mask, x), (mask, base), target, {"inner.mix": swept["mix"]}, rule=swept.rule
+    )
     assert check.difference < 1e-10
 
 

@@ -13,7 +13,7 @@ from workers.analyses.layer_conductance.findings import measurements
 from workers.analyses.layer_conductance.outcome import ConductanceOutcome, ConductanceParameters
 from workers.analyses.layer_conductance.section import QUESTION, SOURCE, TITLE, section
 from workers.kind import AnalysisKind
-from workers.passes.conductance import ROLE
+from workers.passes.asked import ROLE
 
 KIND: AnalysisKind[ConductanceParameters, ConductanceOutcome] = AnalysisKind(
     name="layer_conductance",

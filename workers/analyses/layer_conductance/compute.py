@@ -23,14 +23,17 @@ from workers.kind import AnalysisError, Computed, Context, Part, Partial, Quote
 from workers.numerics.determinism import NotFinite, seed_for
 from workers.numerics.intervals import Interval, mean_of_sums_t, mean_t, wilson
 from workers.numerics.memory import give_back_freed_pages
-from workers.passes.conductance import ROLE, ConductancePass, Prepared, Swept, prepared, quoted
+from workers.passes.asked import ROLE, prepared
+from workers.passes.attribution import AttributionPass, Swept
 from workers.pictures.overlay import strip
 from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject, along_channels
-from workers.sweep.captum_check import drawn, verify
+from workers.sweep.captum_check import drawn
 from workers.sweep.completeness import Endpoints, completeness
+from workers.sweep.methods.conductance import Conductance
 from workers.sweep.plan import held_bytes, select
 from workers.sweep.probe import Tap
+from workers.sweep.ready import Prepared
 from workers.sweep.refusals import SweepRefused
 
 _VERIFIED, _KEPT, _TOP = 2, 6, 5
@@ -72,8 +75,9 @@ def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: 
     The peak is either the loading of the model, or a control's sweep while the sums of the analysis are held.
     """
     ready = prepared(subject, parameters.asked)
-    chunks = ready.plan(parameters.rule, parameters.steps, memory_bytes, 1, parameters.layers)
-    once = quoted(ready, chunks)
+    method = method_of(parameters)
+    chunks = method.plan(ready, memory_bytes, 1, parameters.layers)
+    once = method.quote(ready, chunks)
     n = len(ready)
     weights = sum(t.numel() * t.element_size() for t in (*ready.model.parameters(), *ready.model.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
@@ -84,11 +88,16 @@ def estimate(subject: Subject, parameters: ConductanceParameters, memory_bytes: 
     return Quote(seconds=once.seconds * (1 + more), bytes=code + int(max(_LOADING * weights, sweeping)) + 2 * data)
 
 
-def main_pass(subject: Subject, parameters: ConductanceParameters, context: Context) -> ConductancePass:
+def method_of(parameters: ConductanceParameters) -> Conductance:
+    """What the parameters ask for."""
+    return Conductance(steps=parameters.steps, rule=parameters.rule)
+
+
+def main_pass(subject: Subject, parameters: ConductanceParameters, context: Context) -> AttributionPass:
     """The pass over all examples, keeping nothing whole."""
-    ready = prepared(subject, parameters.asked)
-    chunks = ready.plan(parameters.rule, parameters.steps, context.memory_bytes, context.threads, parameters.layers)
-    return ConductancePass(asked=parameters.asked, chunks=chunks)
+    ready, method = prepared(subject, parameters.asked), method_of(parameters)
+    chunks = method.plan(ready, context.memory_bytes, context.threads, parameters.layers)
+    return AttributionPass(asked=parameters.asked, method=method, chunks=chunks, seed=0)
 
 
 def parts(subject: Subject, parameters: ConductanceParameters, context: Context) -> tuple[Part, ...]:
@@ -106,7 +115,7 @@ def parts(subject: Subject, parameters: ConductanceParameters, context: Context)
 def compute(subject: Subject, part: Part, parameters: ConductanceParameters, context: Context) -> Partial:
     """Totals per example and sums over examples of every layer, and captum's opinion on a few."""
     (request,) = part.requests
-    assert isinstance(request, ConductancePass)
+    assert isinstance(request, AttributionPass)
     made: Swept = context.run(request, subject)
     arrays = {"output": made.ends.output, "baseline_output": made.ends.baseline_output}
     for key in request.chunks.taps:
@@ -122,7 +131,7 @@ def compute(subject: Subject, part: Part, parameters: ConductanceParameters, con
     give_back_freed_pages()  # captum's passes have other sizes than the sweep's
     for done, (key, values) in enumerate(ours.items()):
         context.progress(done / len(ours), f"captum: {key}")
-        (check,) = verify(few.model, few.probe, request.chunks, few.x, few.origin, few.target, {key: values})
+        (check,) = request.method.verify(few, request.chunks, {key: values}, request.seed)
         verified.append({"layer": check.layer, "difference": check.difference, "reason": check.reason})
     return Partial(values={"overlay": overlay, "verified": verified}, arrays=arrays)
 

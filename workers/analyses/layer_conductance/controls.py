@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from service.contracts.outcome import ControlRun
-from workers.analyses.layer_conductance.compute import parts
+from workers.analyses.layer_conductance.compute import method_of, parts
 from workers.analyses.layer_conductance.outcome import ConductanceParameters
 from workers.kind import Context, Control
-from workers.passes.conductance import ConductancePass, Swept, prepared, swept
+from workers.passes.asked import prepared
+from workers.passes.attribution import AttributionPass, Swept
 from workers.subject.subject import Subject
 from workers.sweep.completeness import Endpoints, completeness
 from workers.sweep.plan import Plan, plan
@@ -45,13 +46,13 @@ def _off_path(subject: Subject, parameters: ConductanceParameters, context: Cont
     model = _WithSideBranch(few.model).eval()
     seen = probe(model, few.x, few.origin, few.target, rows=subject.manifest.batch)
     chunks = plan(
-        seen, examples=len(few), steps=_STEPS, rule=parameters.rule,
+        seen, examples=len(few), evaluations=_STEPS + 1,
         memory_bytes=context.memory_bytes, threads=context.threads,
         device=str(few.device), dtype=parameters.precision,
     )  # fmt: skip
     forced = Plan(**{**chunks.as_json(), "taps": (_SIDE, *chunks.taps)})  # type: ignore[arg-type]  # its own members
     totals = Totals()
-    sweep(model, seen, forced, few.x, few.origin, few.target, [totals])
+    sweep(model, seen, forced, few.x, few.origin, few.target, [totals], rule=parameters.rule)
     status, largest = seen.tap(_SIDE).status, float(totals.absolute(_SIDE).max())
     return ControlRun(
         name="a layer off the path",
@@ -65,11 +66,10 @@ def _off_path(subject: Subject, parameters: ConductanceParameters, context: Cont
 def _zero_step(subject: Subject, parameters: ConductanceParameters, context: Context) -> ControlRun:
     """Each example is its own baseline."""
     few = prepared(subject, parameters.asked).examples(_FEW)
-    chunks = few.plan(
-        parameters.rule, min(parameters.steps, 10), context.memory_bytes, context.threads, parameters.layers
-    )
+    method = replace(method_of(parameters), steps=min(parameters.steps, _STEPS))
+    chunks = method.plan(few, context.memory_bytes, context.threads, parameters.layers)
     totals = Totals()
-    ends = sweep(few.model, few.probe, chunks, few.x, few.x, few.target, [totals])
+    ends = method.attribute(replace(few, origin=few.x), chunks, [totals], None, 0)
     largest = max(float(totals.absolute(key).max()) for key in chunks.taps)
     change = float(ends.difference.abs().max())
     scale = max(1.0, float(ends.output.abs().max()))
@@ -87,12 +87,15 @@ def _doubled_steps(subject: Subject, parameters: ConductanceParameters, context:
     some = prepared(subject, parameters.asked).examples(_SOME)
     (part,) = parts(subject, parameters, context)
     (request,) = part.requests
-    assert isinstance(request, ConductancePass)
+    assert isinstance(request, AttributionPass)
     asked: Swept = context.run(request, subject)
-    chunks = replace(request.chunks, steps=2 * parameters.steps)
-    finer = swept(some, chunks, context, stage=f"control: {2 * parameters.steps} steps")
+    stage, finer = f"control: {2 * parameters.steps} steps", Totals()
+    method = replace(method_of(parameters), steps=2 * parameters.steps)
+    chunks = replace(request.chunks, evaluations=len(method.points))
+    ends = method.attribute(some, chunks, [finer], lambda fraction: context.progress(fraction, stage), 0)
     cuts = [key for key in chunks.taps if some.probe.tap(key).cut]
-    once, twice = (_mean_error(made, cuts, len(some)) for made in (asked, finer))
+    once = _mean_error(asked.totals, asked.ends, cuts, len(some))
+    twice = _mean_error(finer, ends, cuts, len(some))
     passed, observed = None, "no layer through which every path passes, or an output that does not change"
     if once is not None and twice is not None:
         observed = f"{once:.3g} at {parameters.steps} steps, {twice:.3g} at {2 * parameters.steps}, n = {len(some)}"
@@ -106,13 +109,13 @@ def _doubled_steps(subject: Subject, parameters: ConductanceParameters, context:
     )
 
 
-def _mean_error(made: Swept, cuts: list[str], n: int) -> float | None:
+def _mean_error(totals: Totals, ends: Endpoints, cuts: list[str], n: int) -> float | None:
     """Over the first n examples and the layers `cuts`; None where there is nothing to attribute."""
-    ends = Endpoints(made.ends.output[:n], made.ends.baseline_output[:n])
+    ends = Endpoints(ends.output[:n], ends.baseline_output[:n])
     change = ends.difference.abs()
     if not cuts or float(change.max()) == 0:
         return None
-    deltas = torch.stack([completeness(made.totals.signed(key)[:n], ends).delta.abs() for key in cuts])
+    deltas = torch.stack([completeness(totals.signed(key)[:n], ends).delta.abs() for key in cuts])
     return float((deltas / torch.maximum(change, 0.01 * change.mean())).mean())
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.contracts.base import WHOLE, Integer, LayerName, Parameters, Text, Value
 from service.contracts.outcome import Estimate, Outcome
-from workers.passes.conductance import Asked
+from workers.passes.asked import Asked
 from workers.sweep.rules import Rule
 
 Names = Annotated[tuple[LayerName, ...], Field(max_length=2000, strict=False)]

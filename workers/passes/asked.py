@@ -1,28 +1,21 @@
-"""What is swept of a subject: which target, from which baseline, over which examples, at which precision?
-
-A request holds no tensors, only what determines them, so that two analyses that need the same sweep share it.
-"""
+"""What is explained of a subject: which target, from which baseline, over which examples, at which precision?"""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
-from pydantic import JsonValue
 from torch import Tensor, fx, nn
 
 from service.contracts.facts import InputFacts
-from workers.kind import AnalysisError, Context
+from workers.kind import AnalysisError
 from workers.subject.subject import Examples, Subject, along_channels
-from workers.sweep.completeness import Endpoints
-from workers.sweep.plan import Plan, Quote, plan, quote
-from workers.sweep.probe import Probe, probe
-from workers.sweep.reducers import Keep, Moments, Totals
-from workers.sweep.rules import Rule
-from workers.sweep.run import outputs, sweep
+from workers.sweep.probe import probe
+from workers.sweep.ready import Prepared
+from workers.sweep.run import outputs
 from workers.sweep.target import Scale, Target
 
 Precision = Literal["float32", "float64"]
@@ -42,93 +35,6 @@ class Asked:
     baseline: str
     examples: int
     precision: Precision
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A subject made ready for a sweep.
-
-    x, origin: inputs and baselines as the network reads them, one tensor per input; a baseline has one row for all
-               examples. Inputs of integers (ids, masks) have no baseline and are held as they are.
-    """
-
-    model: nn.Module
-    x: tuple[Tensor, ...]
-    origin: tuple[Tensor, ...]
-    target: Target
-    outputs: Tensor
-    labels: Tensor | None
-    probe: Probe
-
-    def __len__(self) -> int:
-        """How many examples."""
-        return len(self.outputs)
-
-    @property
-    def device(self) -> torch.device:
-        return self.outputs.device
-
-    def examples(self, count: int) -> Prepared:
-        """The first `count` examples only."""
-        n = min(count, len(self))
-        labels = None if self.labels is None else self.labels[:n]
-        x = tuple(each[:n] for each in self.x)
-        origin = tuple(each[:n] for each in self.origin)
-        return Prepared(self.model, x, origin, self.target.of(0, n), self.outputs[:n], labels, self.probe)
-
-    def plan(self, rule: Rule, steps: int, context_memory: int, threads: int, layers: tuple[str, ...] = ()) -> Plan:
-        """Chunks for these examples. Raises SweepRefused."""
-        return plan(
-            self.probe, examples=len(self), steps=steps, rule=rule, memory_bytes=context_memory, threads=threads,
-            layers=layers or None, device=str(self.device), dtype=str(self.x[0].dtype).removeprefix("torch."),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Swept:
-    """What one pass gives: the target's ends, totals per example, unit sums, and a few attributions whole."""
-
-    ends: Endpoints
-    totals: Totals
-    moments: Moments
-    kept: Keep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConductancePass:
-    """One sweep over the examples asked for. The attributions of the taps `whole` are kept for the `first` examples."""
-
-    asked: Asked
-    chunks: Plan
-    whole: tuple[str, ...] = ()
-    first: int = 0
-
-    def plan(self) -> dict[str, JsonValue]:
-        """The plan as provenance keeps it."""
-        chunks = cast("dict[str, JsonValue]", self.chunks.as_json())
-        return {"pass": "conductance", **chunks, "baseline": self.asked.baseline, "target": self.asked.target}
-
-    def make(self, subject: Subject, context: Context) -> Swept:
-        """Sweeps; reports after each chunk."""
-        ready = prepared(subject, self.asked)
-        return swept(ready, self.chunks, context, keep=self.whole, first=self.first)
-
-
-def swept(
-    ready: Prepared, chunks: Plan, context: Context, keep: tuple[str, ...] = (), first: int = 0, stage: str = "sweeping"
-) -> Swept:
-    """Sweeps what is prepared, along `chunks`."""
-    totals, moments, kept = Totals(), Moments(), Keep(keep, first)
-    ends = sweep(
-        ready.model, ready.probe, chunks, ready.x, ready.origin, ready.target, [totals, moments, kept],
-        lambda fraction: context.progress(fraction, stage),
-    )  # fmt: skip
-    return Swept(ends, totals, moments, kept)
-
-
-def quoted(ready: Prepared, chunks: Plan) -> Quote:
-    """What a sweep along `chunks` takes."""
-    return quote(ready.probe, chunks, len(ready))
 
 
 _READY: WeakKeyDictionary[nn.Module, dict[Asked, Prepared]] = WeakKeyDictionary()
@@ -155,7 +61,7 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
     target = _target(subject, asked, given, labels)
     target.check(given.shape, len(given))
     seen = probe(model, x, origin, target, rows=subject.manifest.batch)
-    return Prepared(model, x, origin, target, given, labels, seen)
+    return Prepared(model=model, x=x, origin=origin, target=target, outputs=given, labels=labels, probe=seen)
 
 
 def _at(model: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -1,0 +1,130 @@
+"""Which pass over the examples does an analysis need, and which of them can one walk through the network serve?
+
+A request holds no tensors, only what determines them. Methods that read values and gradients at the same points of the
+same path, in the same chunks, are served by one walk, for several targets too: the bits are those of a walk alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast, runtime_checkable
+
+from pydantic import JsonValue
+
+from workers.kind import Context, Request
+from workers.passes.asked import Asked, prepared
+from workers.subject.subject import Subject
+from workers.sweep.completeness import Endpoints
+from workers.sweep.method import Method
+from workers.sweep.plan import Plan, sums_bytes
+from workers.sweep.ready import Prepared
+from workers.sweep.reducers import Keep, Moments, Reducer, Totals
+from workers.sweep.run import Question, walk
+
+
+@runtime_checkable
+class AlongPath(Protocol):
+    """A method that reads values and gradients at points of the path from baseline to input."""
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Where along the path, ascending in [0, 1]."""
+
+    def question(self, ready: Prepared, taps: tuple[str, ...], reducers: Sequence[Reducer]) -> Question:
+        """What it asks of a walk along its points."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swept:
+    """What one pass gives: the target's ends, totals per example, unit sums, and a few attributions whole."""
+
+    ends: Endpoints
+    totals: Totals
+    moments: Moments
+    kept: Keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributionPass:
+    """One method over the examples asked for; attributions of the taps `whole` are kept for the `first` examples."""
+
+    asked: Asked
+    method: Method
+    chunks: Plan
+    seed: int
+    whole: tuple[str, ...] = ()
+    first: int = 0
+
+    def plan(self) -> dict[str, JsonValue]:
+        """The plan as provenance keeps it."""
+        chunks = cast("dict[str, JsonValue]", self.chunks.as_json())
+        asked: dict[str, JsonValue] = {"baseline": self.asked.baseline, "target": self.asked.target}
+        return {"pass": self.method.name, "method": self.method.as_json(), **chunks, **asked}
+
+    def make(self, subject: Subject, context: Context) -> Swept:
+        """Makes this pass alone; reports after each chunk."""
+        ready, swept = prepared(subject, self.asked), self._empty()
+        ends = self.method.attribute(
+            ready, self.chunks, _reducers(swept), lambda fraction: context.progress(fraction, _stage(self)), self.seed
+        )
+        return swept.ending(ends)
+
+    def shares(self) -> Hashable | None:
+        """What passes must have in common to be made in one walk; None where this one is not a walk."""
+        if not isinstance(self.method, AlongPath):
+            return None
+        asked = replace(self.asked, target="", scale="output")
+        return (asked, self.method.points, replace(self.chunks, taps=()))
+
+    def together(self, others: Sequence[Request], subject: Subject, context: Context) -> dict[Request, Swept]:
+        """This pass and those of `others`, whose `shares` are equal, whose sums fit into memory, by one walk."""
+        passes = self._fitting([each for each in others if isinstance(each, AttributionPass)], subject, context)
+        empties = [each._empty() for each in passes]
+        asked = [prepared(subject, each.asked) for each in passes]
+        questions = [
+            cast("AlongPath", each.method).question(ready, each.chunks.taps, _reducers(swept))
+            for each, ready, swept in zip(passes, asked, empties, strict=True)
+        ]
+        first, wanted = asked[0], {key for each in passes for key in each.chunks.taps}
+        chunks = replace(self.chunks, taps=tuple(tap.key for tap in first.probe.taps if tap.key in wanted))
+        points = cast("AlongPath", self.method).points
+        ends = walk(
+            first.model, first.probe, chunks, first.x, first.origin, points, questions,
+            lambda fraction: context.progress(fraction, f"{_stage(self)}, with {len(passes) - 1} more"),
+        )  # fmt: skip
+        return {each: swept.ending(end) for each, swept, end in zip(passes, empties, ends, strict=True)}
+
+    def _fitting(self, others: Sequence[AttributionPass], subject: Subject, context: Context) -> list[AttributionPass]:
+        ready = prepared(subject, self.asked)
+        passes, left = [self], context.memory_bytes - self.method.quote(ready, self.chunks).bytes
+        for other in others:
+            seen = prepared(subject, other.asked).probe
+            left -= sums_bytes(seen, other.chunks)
+            if left < 0:
+                break
+            passes.append(other)
+        return passes
+
+    def _empty(self) -> _Taking:
+        return _Taking(Totals(), Moments(), Keep(self.whole, self.first))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """The reducers of one pass while it runs."""
+
+    totals: Totals
+    moments: Moments
+    kept: Keep
+
+    def ending(self, ends: Endpoints) -> Swept:
+        return Swept(ends, self.totals, self.moments, self.kept)
+
+
+def _reducers(taking: _Taking) -> list[Reducer]:
+    return [taking.totals, taking.moments, taking.kept]
+
+
+def _stage(request: AttributionPass) -> str:
+    return request.method.name.replace("_", " ")
