@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from service.contracts.manifest import Exit
-from workers.passes.asked import _at
 from workers.subject.exits import exits
 from workers.subject.network import Loaded
 from workers.subject.pt2 import load, rewrite
 from workers.subject.refusal import Refusal
+from workers.sweep.copies import in_precision
 from workers.sweep.plan import plan
 from workers.sweep.probe import probe
 from workers.sweep.reducers import Keep
@@ -180,7 +180,7 @@ def test_a_condition_that_does_not_read_the_input_leaves_the_batch_open(came_in)
 
 def test_a_copy_in_double_precision_decides_alike(came_in):
     network, model = Early(), came_in(Early()).model
-    double = _at(model, torch.float64)
+    double = in_precision(model, torch.float64)
     assert torch.equal(one_by_one(double, X.double()), alone(copy.deepcopy(network).double(), X.double()))
     assert exits(double, (X.double(),)) == exits(model, (X,))
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from tests.workers.networks import SHAPES, Cnn, Lstm, Mlp, Residual, Transformer, made
 from tests.workers.subject.test_rehydrate import rehydrated, unflattened
-from workers.passes.asked import _at
 from workers.subject import rehydrate as subject
 from workers.subject.rehydrate import rehydrate, stand_ins
+from workers.sweep.copies import in_precision
 from workers.sweep.watch import Watch
 
 
@@ -53,7 +53,7 @@ def test_the_count_is_of_layers():
 def test_a_copy_in_double_precision_holds_no_number_in_single_precision():
     x = torch.randn(3, 1, 8, 8)
     network = made(Cnn).eval()
-    double = _at(rehydrated(network, x), torch.float64)
+    double = in_precision(rehydrated(network, x), torch.float64)
     torch.testing.assert_close(double(x.double()), copy.deepcopy(network).double()(x.double()), rtol=0, atol=0)
 
 
@@ -194,6 +194,7 @@ def test_stand_ins_have_the_sizes_of_the_export_and_are_the_same_each_time():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # said once a process, by one of the draws
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_convolution_and_pooling_comes_back(data):
