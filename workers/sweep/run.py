@@ -115,13 +115,14 @@ def walk(
     with frozen(model), differentiable_recurrence(model):
         run = _Walk(model, probe, plan, points, questions)
         chunks = ceil(examples / plan.examples) * len(run.spans)
-        done, pages = 0, KeptPages()
+        done, pages = 0, KeptPages() if chunks > 1 else None
         for start in range(0, examples, plan.examples):
             block = _Examples.cut(inputs, baselines, start, min(start + plan.examples, examples), plan.device)
             ends.append(run.ends(block))
             for _ in run.chunks(block):
                 done += 1
-                pages.after_chunk()
+                if pages is not None:
+                    pages.after_chunk()
                 if on_chunk is not None:
                     on_chunk(done / chunks)
             run.finish(block)
