@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.attribution import Residual, bert_like, mlp10x256, resnet18_like
+from benchmarks.networks import Residual, bert_like, mlp10x256, resnet18_like
 from lamina.export import export
 from service.contracts.base import digest_of_value
 from service.contracts.facts import DatasetFacts, ModelFacts
