@@ -1,0 +1,94 @@
+"""Which checks make a certificate, with how much effort?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from workers.certificate.checks import Certificate, Check
+from workers.certificate.concentration import concentration
+from workers.certificate.deletion import deletion
+from workers.certificate.features import Groups
+from workers.certificate.identity import same_model
+from workers.certificate.infidelity import infidelity
+from workers.certificate.randomisation import Stage, randomise
+from workers.certificate.rows import ends
+from workers.certificate.sensitivity import max_sensitivity
+from workers.certificate.spread import other_baselines, spread
+from workers.certificate.sums import completeness
+from workers.sweep.completeness import Endpoints
+from workers.sweep.method import Explain
+from workers.sweep.ready import Prepared
+
+OnCheck = Callable[[float, str], None]
+"""Told the fraction done and what comes next; an exception from it ends the certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """Counts, which change the numbers; and `rows`, how many rows run at once, which changes rounding alone."""
+
+    stages: int = 6
+    shufflings: int = 3
+    neighbours: int = 10
+    perturbations: int = 50
+    steps: int = 10
+    orders: int = 20
+    rows: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """The certificate, and the way from the network to its full randomisation."""
+
+    certificate: Certificate
+    stages: tuple[Stage, ...]
+
+
+def certify(
+    ready: Prepared,
+    explain: Explain,
+    presented: Mapping[str, Tensor],
+    *,
+    seed: int,
+    claimed: Collection[str] = (),
+    tolerance: float = 0.05,
+    multiplied: bool = True,
+    baseline: bool = True,
+    groups: Groups | None = None,
+    effort: Effort | None = None,
+    on_check: OnCheck | None = None,
+) -> Certified:
+    """Every check of the attributions `presented` for the examples of `ready`, which `explain` claims to have made.
+
+    claimed: the taps at which the method is complete, to within `tolerance`. multiplied: it holds the factor x - x'.
+    baseline: it depends on the baseline, so that other baselines are tried. groups: of units that are one feature.
+    """
+    effort = effort or Effort()
+    told = on_check or (lambda _fraction, _what: None)
+    told(0.0, "recomputing")
+    checks: list[Check] = same_model(presented, explain, ready)
+    at_x, at_origin = ends(ready, effort.rows)
+    signed = {key: each.flatten(1).double().sum(1) for key, each in presented.items()}
+    checks += completeness(signed, Endpoints(at_x, at_origin), tolerance=tolerance, claimed=claimed)
+    checks += concentration(presented)
+    told(0.1, "randomising parameters")
+    randomised = randomise(ready, explain, presented, stages=effort.stages, draws=effort.shufflings, seed=seed)
+    checks += randomised.checks
+    told(0.5, "deletion and insertion")
+    checks += deletion(
+        ready, presented, steps=effort.steps, orders=effort.orders, seed=seed, rows=effort.rows, groups=groups
+    )
+    checks += infidelity(
+        ready, presented, draws=effort.perturbations, seed=seed, rows=effort.rows, multiplied=multiplied, groups=groups
+    )
+    told(0.7, "neighbours")
+    checks.append(max_sensitivity(ready, explain, presented, neighbours=effort.neighbours, seed=seed, rows=effort.rows))
+    if baseline:
+        told(0.9, "other baselines")
+        others = [explain(each) for each in other_baselines(ready, seed).values()]
+        checks += spread("baselines", [presented, *others])
+    told(1.0, "certificate")
+    return Certified(Certificate.of(checks), randomised.stages)

@@ -1,0 +1,81 @@
+"""Which parts of the inputs does a perturbation take away together, and what is each worth to the attribution?
+
+A feature is one unit of an input, or a group of units named by the asker (the channels of a pixel, the embedding of a
+token). Taking a feature away puts it back to its baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import torch
+from torch import Tensor
+
+from workers.certificate.rows import origin
+from workers.sweep.ready import Prepared
+
+Groups = Mapping[str, Tensor]
+"""For each input by its tap key: int64 of one example's shape, the number of the feature that a unit belongs to."""
+
+
+class Features:
+    """The features of all inputs that have attributions, counted through all inputs.
+
+    attribution: (n, features), float64: the sum over the units of a feature.
+    """
+
+    def __init__(self, ready: Prepared, attributions: Mapping[str, Tensor], groups: Groups | None = None) -> None:
+        """Raises ValueError, in words, where the attributions are not of the inputs (`obstacle` says so before)."""
+        reason = obstacle(ready, attributions)
+        if reason:
+            raise ValueError(reason)
+        self._ready, self._origin = ready, origin(ready)
+        self._ids: dict[int, Tensor] = {}
+        parts, offset = [], 0
+        for key, position in attributed(ready, attributions).items():
+            shape = ready.x[position].shape[1:]
+            ids = torch.arange(offset, offset + prod(shape)) if groups is None else groups[key].flatten()
+            offset += prod(shape)
+            self._ids[position] = ids
+            parts.append(attributions[key].detach().flatten(1).to("cpu", torch.float64))
+        every = torch.cat(list(self._ids.values()))
+        self.count = int(every.max()) + 1
+        self.attribution = torch.zeros(len(ready), self.count, dtype=torch.float64)
+        self.attribution.index_add_(1, every, torch.cat(parts, 1))
+
+    def taken_away(self, which: Tensor) -> tuple[Tensor, ...]:
+        """The network's inputs where each example lacks the features that are true in `which` (n, features)."""
+        made = list(self._ready.x)
+        for position, ids in self._ids.items():
+            x = self._ready.x[position]
+            away = which[:, ids].reshape(x.shape).to(x.device)
+            made[position] = torch.where(away, self._origin[position], x)
+        return tuple(made)
+
+
+def attributed(ready: Prepared, attributions: Mapping[str, Tensor]) -> dict[str, int]:
+    """The inputs that have attributions: their tap keys, with their positions among the network's inputs."""
+    return {key: position for key, position in ready.probe.inputs.items() if key in attributions}
+
+
+def obstacle(ready: Prepared, attributions: Mapping[str, Tensor]) -> str:
+    """Why nothing about the inputs can be checked; empty where it can."""
+    keys = attributed(ready, attributions)
+    if not keys:
+        return "the attribution is of layers, and this is asked of inputs"
+    for key, position in keys.items():
+        given, wanted = tuple(attributions[key].shape), tuple(ready.x[position].shape)
+        if given != wanted:
+            return f"the attribution of '{key}' has shape {given} and its input {wanted}"
+        if not bool(torch.isfinite(attributions[key]).all()):
+            return f"the attribution of '{key}' holds NaN or infinity"
+    if not any(bool(attributions[key].any()) for key in keys):
+        return "the attribution is zero everywhere"
+    return ""
+
+
+def distance(ready: Prepared, position: int) -> float:
+    """The root mean square of x - x' over the examples and units of one input, in the input's unit."""
+    gap = ready.x[position] - origin(ready)[position]
+    return float(gap.to(torch.float64).square().mean().sqrt())

@@ -1,0 +1,86 @@
+"""How much of the attribution is a choice of ours: of the baseline, or of random draws?
+
+Sturmfels, Lundberg and Lee, Visualizing the impact of feature attribution baselines, Distill 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from workers.certificate.checks import Check, measured, not_applicable
+from workers.certificate.draws import stream
+from workers.certificate.ranks import correlation, magnitudes, obstacle
+from workers.sweep.ready import Prepared
+
+Over = Literal["baselines", "seeds"]
+
+
+def spread(over: Over, variants: Sequence[Mapping[str, Tensor]]) -> list[Check]:
+    """Two checks for each tap that every variant has: the spread of its sum of magnitudes, and of its ranking."""
+    if len(variants) < 2:
+        return [not_applicable(name, f"it needs two {over}") for name in _names(over)]
+    keys = [key for key in variants[0] if all(key in each for each in variants)]
+    return [check for key in keys for check in _at(over, key, [each[key] for each in variants])]
+
+
+def other_baselines(ready: Prepared, seed: int) -> dict[str, Prepared]:
+    """The same examples from baselines that they make themselves: their mean, the midpoint of their range, and noise of
+    their mean and standard deviation, unit by unit. Names to what is prepared; a single example has no other baseline.
+    """
+    if len(ready) < 2:
+        return {}
+    made: dict[str, Callable[[Tensor], Tensor]] = {
+        "mean": _mean, "midpoint": _midpoint, "noise": partial(_noise, seed=seed)
+    }  # fmt: skip
+    return {
+        name: replace(
+            ready,
+            origin=tuple(
+                make(x) if x.is_floating_point() else base for x, base in zip(ready.x, ready.origin, strict=True)
+            ),
+        )
+        for name, make in made.items()
+    }
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean(0, keepdim=True)
+
+
+def _midpoint(x: Tensor) -> Tensor:
+    return (x.amin(0, keepdim=True) + x.amax(0, keepdim=True)) / 2
+
+
+def _noise(x: Tensor, seed: int) -> Tensor:
+    draws = torch.randn(x.shape[1:], generator=stream(seed, "baseline", 0), dtype=torch.float64)
+    return _mean(x) + x.std(0, keepdim=True) * draws.to(x)
+
+
+def _names(over: Over) -> tuple[str, str]:
+    return f"spread_over_{over}", f"ranks_over_{over}"
+
+
+def _at(over: Over, key: str, variants: Sequence[Tensor]) -> list[Check]:
+    totals, ranking = _names(over)
+    if any(each.shape != variants[0].shape for each in variants):
+        return [not_applicable(name, "the variants differ in shape", key) for name in (totals, ranking)]
+    if not all(bool(each.isfinite().all()) for each in variants):
+        return [not_applicable(name, "an attribution holds NaN or infinity", key) for name in (totals, ranking)]
+    sums = torch.stack([magnitudes(each).sum(1) for each in variants])
+    mean = sums.mean(0)
+    note = f"{len(variants)} {over}"
+    if not bool(mean.any()):
+        return [not_applicable(name, "the attribution is zero everywhere", key) for name in (totals, ranking)]
+    first = measured(totals, torch.where(mean > 0, sums.std(0) / mean, torch.nan), key, note=note)
+    reason = next((why for each in variants if (why := obstacle(each))), "")
+    if reason:
+        return [first, not_applicable(ranking, reason, key)]
+    pairs = torch.stack([correlation(one, other) for one, other in combinations(variants, 2)])
+    return [first, measured(ranking, pairs.nanmean(0), key, note=note)]

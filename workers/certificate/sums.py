@@ -1,0 +1,44 @@
+"""Do the attributions of a layer add up to what the output changed by?
+
+They must where the method says so and every path passes through the layer: Sundararajan, Taly and Yan,
+arXiv:1703.01365, for inputs; Dhamdhere et al., arXiv:1805.12233, for layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor
+
+from workers.certificate.checks import Check, measured, not_applicable
+from workers.sweep.completeness import Endpoints
+from workers.sweep.completeness import completeness as of
+
+_FLOOR = 0.01
+
+
+def completeness(
+    signed: Mapping[str, Tensor], ends: Endpoints, *, tolerance: float, claimed: Collection[str]
+) -> list[Check]:
+    """One check for each tap of `signed`, the sums over its units (n,).
+
+    claimed: the taps at which the method must be complete. tolerance: the largest mean error that passes, as a share of
+    the output's change.
+    """
+    change = ends.difference.abs()
+    floor = _FLOOR * change.mean()
+    checks = []
+    for key, total in signed.items():
+        if key not in claimed:
+            reason = "the method makes no such claim here: paths pass the layer by, or it has no such axiom"
+            checks.append(not_applicable("completeness", reason, key))
+        elif not bool(floor > 0):
+            reason = "the target is the same at the inputs as at the baselines"
+            checks.append(not_applicable("completeness", reason, key))
+        elif not bool(total.isfinite().all()):
+            checks.append(not_applicable("completeness", "the attribution holds NaN or infinity", key))
+        else:
+            error = of(total.to("cpu", torch.float64), ends).delta.abs() / torch.maximum(change, floor)
+            checks.append(measured("completeness", error, key, threshold=tolerance))
+    return checks
