@@ -44,6 +44,8 @@ class Loaded:
             it returns. batch: the only batch size it takes, or None if any.
     black_box: only outputs can be seen; there are no layers and no gradients.
     program: the exported program behind it, for what its graph tells, where there is one.
+    names: what its outputs are called where it gives them by name or by place; as many as `outputs`, or none.
+    pad: the id that stands for no token, where it is known.
     rehydrated: how many layers became modules of torch.nn again; None where they always were.
     type_based: why methods that go by module type (DeepLift, LRP, guided backpropagation) would give wrong numbers
             here; None where they can be trusted.
@@ -59,6 +61,8 @@ class Loaded:
     tokenizer: Tokenizer | None = None
     rehydrated: int | None = None
     type_based: str | None = None
+    names: tuple[str, ...] = ()
+    pad: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

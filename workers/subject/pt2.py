@@ -26,6 +26,7 @@ from workers.subject.by_type import why_not
 from workers.subject.conditional import inline
 from workers.subject.digest import digest_of_file
 from workers.subject.network import Loaded, Rewritten
+from workers.subject.outputs import Chosen, named
 from workers.subject.payload import Payloads, payloads
 from workers.subject.program import MAX_JSON, check_schema, parsed, rewritten, written
 from workers.subject.refusal import Refusal, in_words, out_of_memory, quoted
@@ -156,12 +157,12 @@ def _modules(program: ExportedProgram) -> Loaded:
         raise Refusal(
             "no-output", "the model gives no floating-point tensor", "Export a model that returns its logits or values."
         )
-    model.register_forward_hook(_Chosen(_position(program, chosen)))
+    model.register_forward_hook(Chosen(_position(program, chosen)))
     _take_by_position(model, program)
     rehydrated, notes = rehydrate(model, inputs)
     return Loaded(
         model=model, program=program, inputs=inputs, outputs=outputs, chosen=chosen,
-        batch=inlined.batch or batch, rehydrated=rehydrated, type_based=why_not(model),
+        batch=inlined.batch or batch, rehydrated=rehydrated, type_based=why_not(model), names=_names(program),
         notes=(*inlined.notes, *notes),
     )  # fmt: skip
 
@@ -185,16 +186,6 @@ def _only_expected_infinities(name: str, tensor: Tensor) -> None:
             f"{quoted(name)} holds NaN or infinite numbers",
             "The model has diverged or is damaged: train it again, or export an earlier checkpoint.",
         )
-
-
-class _Chosen:
-    """A hook on the whole network, so that it returns the chosen tensor and its layers keep their names."""
-
-    def __init__(self, position: int) -> None:
-        self._position = position
-
-    def __call__(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-        return pytree.tree_leaves(output)[self._position]
 
 
 class _Arguments:
@@ -258,6 +249,13 @@ def _inputs(program: ExportedProgram) -> tuple[tuple[Tensor, ...], int | None]:
 def _outputs(program: ExportedProgram) -> tuple[Tensor, ...]:
     found = _user_values(program, program.graph_signature.user_outputs)
     return tuple(value for value in found if isinstance(value, Tensor))
+
+
+def _names(program: ExportedProgram) -> tuple[str, ...]:
+    """What the output tensors are called."""
+    found = _user_values(program, program.graph_signature.user_outputs)
+    names = named(program.call_spec.out_spec)
+    return tuple(name for name, value in zip(names, found, strict=True) if isinstance(value, Tensor))
 
 
 def _position(program: ExportedProgram, chosen: int) -> int:

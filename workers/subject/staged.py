@@ -60,6 +60,8 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
         black_box=loaded.black_box,
         type_based=loaded.type_based,
         tokenizer=loaded.tokenizer,
+        outputs=loaded.names,
+        pad=loaded.pad,
     )
 
 

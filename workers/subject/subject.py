@@ -43,6 +43,8 @@ class Examples:
 class Subject:
     """A network in eval mode with frozen parameters, and examples by role.
 
+    outputs: what its output tensors are called, where it gives several; `outputs.Whole` gives them all.
+    pad: the id that stands for no token, where it is known.
     black_box: it has no layers and no gradients. type_based: why methods that go by module type cannot be asked of it.
     """
 
@@ -55,6 +57,8 @@ class Subject:
     black_box: bool = False
     type_based: str | None = None
     tokenizer: Tokenizer | None = None
+    outputs: tuple[str, ...] = ()
+    pad: int | None = None
 
     @property
     def declared(self) -> tuple[InputFacts, ...]:

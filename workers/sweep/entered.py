@@ -20,6 +20,7 @@ from workers.sweep.around import Around
 from workers.sweep.embedded import FEW, Ids, batch, copies, origin, through
 from workers.sweep.entrances import AFTER, Call, Entrance, NoEmbedding, entrances, fed, modules_of, taken
 from workers.sweep.layout import alike
+from workers.sweep.target import Beside
 from workers.sweep.tree import tensors
 
 Start = Tensor | Ids
@@ -65,7 +66,7 @@ class Entry(Around):
         self._embeddings = modules_of(model, found)
 
     def forward(self, *given: Tensor) -> object:
-        """What the model gives; (that, the input) where one is given back."""
+        """What the model gives; `Beside` the input where one is given back."""
         embedded, inputs = given[: len(self._found)], list(given[len(self._found) :])
         values = {
             (each.module, each.call): self.get_submodule(name)(tensor)
@@ -78,7 +79,7 @@ class Entry(Around):
             inputs[self._giving] = compared.clone()
         with fed(self._embeddings, self._found, values) if values else nullcontext():
             output = self.model(*inputs)
-        return output if compared is None else (output, compared)
+        return output if compared is None else Beside(output, compared)
 
 
 def entered(

@@ -47,6 +47,7 @@ def load(canonical: Path, device: str = "cpu") -> Loaded:
         batch=None,
         tokenizer=None if content is None else pieces_of(content, said["padding"], models.vocabulary_of(stock)),
         type_based=_type_based(found),
+        pad=said["padding"] if content is not None else models.pad_of(stock),
         notes=network.notes,
     )
 
