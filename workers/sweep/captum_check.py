@@ -74,7 +74,7 @@ def _against_captum(
     ours: Tensor,
     rule: Rule,
 ) -> Verification:
-    reason = _obstacle(probe, probe.tap(key))
+    reason = obstacle(probe, probe.tap(key))
     if reason:
         return Verification(key, None, reason)
     try:
@@ -91,7 +91,7 @@ def _against_captum(
     return Verification(key, gap / scale if scale > 0 else gap)
 
 
-def _obstacle(probe: Probe, tap: Tap) -> str:
+def obstacle(probe: Probe, tap: Tap) -> str:
     """Why captum 0.9 cannot attribute this tap, or does so wrongly without a word; empty where it can."""
     if tap.calls > 1:
         return f"'{tap.layer}' runs {tap.calls} times and captum keeps only its last call"
@@ -119,7 +119,7 @@ def _captum(
     rule: Rule,
 ) -> Tensor:
     """The same rule by captum, for one example."""
-    forward = _scores(model, probe, target, inputs)
+    forward = scores_of(model, probe, target, inputs)
     layer = dict(model.named_modules())[probe.tap(key).module]
     method = LayerConductance(forward, layer)
     with frozen(model), differentiable_recurrence(model), _severed(layer):
@@ -144,7 +144,7 @@ def _severed(layer: nn.Module) -> Iterator[None]:
         handle.remove()
 
 
-def _floating(tensors: tuple[Tensor, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def floating(tensors: tuple[Tensor, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Those of `tensors` that stand where `like` is floating point."""
     return tuple(tensor for tensor, each in zip(tensors, like, strict=True) if each.is_floating_point())
 
@@ -154,15 +154,15 @@ def _along(
 ) -> Tensor:
     fixed = tuple(tensor for tensor in end if not tensor.is_floating_point())
     made: Tensor | tuple[Tensor, ...] = method.attribute(
-        _floating(end, end), _floating(start, end), n_steps=plan.evaluations - 1, method=points,
+        floating(end, end), floating(start, end), n_steps=plan.evaluations - 1, method=points,
         internal_batch_size=max(2, plan.points * plan.examples), additional_forward_args=fixed or None,
     )  # fmt: skip
     return (made[0] if isinstance(made, tuple) else made).detach()
 
 
-def _scores(model: nn.Module, probe: Probe, target: Target, like: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+def scores_of(model: nn.Module, probe: Probe, target: Target, like: tuple[Tensor, ...]) -> Callable[..., Tensor]:
     """captum gives the floating-point inputs first and then the others; the model takes them as `like` lie."""
-    count = len(_floating(like, like))
+    count = len(floating(like, like))
 
     def scores(*rows: Tensor) -> Tensor:
         moving, fixed = iter(rows[:count]), iter(rows[count:])

@@ -13,11 +13,21 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class Shrunk:
+    """From example `start` on the chunks were smaller than planned: the device had no memory for larger ones."""
+
+    start: int
+    points: int
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The target at the inputs and at the baselines; (examples,), float64."""
+    """The target at the inputs and at the baselines; (examples,), float64. shrunk: where the plan was departed from."""
 
     output: Tensor
     baseline_output: Tensor
+    shrunk: tuple[Shrunk, ...] = ()
 
     @property
     def difference(self) -> Tensor:

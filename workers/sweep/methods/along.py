@@ -1,0 +1,151 @@
+"""What do all methods have in common that read values and gradients at points of the path from baseline to input?
+
+Each says at which points, and what it makes of what is seen there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import JsonValue
+from torch import Tensor
+
+from workers.sweep.captum_check import Verification
+from workers.sweep.completeness import Endpoints
+from workers.sweep.method import settings
+from workers.sweep.methods.twin import Theirs, compared
+from workers.sweep.plan import Plan, Quote, quote, select
+from workers.sweep.probe import Tap
+from workers.sweep.ready import Prepared
+from workers.sweep.reducers import Reducer
+from workers.sweep.refusals import SweepRefused
+from workers.sweep.run import OnChunk, Question, Reading, walk
+
+_NAMED = 3
+
+
+class Along(ABC):
+    """The members of `Method` for a frozen dataclass of settings, which names itself, its points and its reading.
+
+    gradients: whether it needs a backward pass. still: whether an example that equals its baseline has an attribution
+    of exactly zero.
+    """
+
+    __slots__ = ()
+    gradients = True
+    still = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As the field calls it."""
+
+    @property
+    @abstractmethod
+    def points(self) -> tuple[float, ...]:
+        """Where along the path, ascending in [0, 1]."""
+
+    @abstractmethod
+    def reading(self, ready: Prepared, tap: Tap, zeros: Tensor, chunks: int) -> Reading:
+        """What is made of one tap; zeros, chunks: see `workers.sweep.run.Begin`."""
+
+    @abstractmethod
+    def theirs(self, ready: Prepared, chunks: Plan) -> Theirs:
+        """captum's way to the same numbers; it may raise NoTwin."""
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return settings(self)
+
+    def obstacle(self, _ready: Prepared, _tap: Tap) -> str:
+        """Every tap on the path has a number."""
+        return ""
+
+    def units(self, tap: Tap) -> tuple[int, ...]:
+        return tap.shape
+
+    def complete(self, _ready: Prepared, _tap: Tap) -> bool:
+        """Nothing promises what the attributions of a tap add up to."""
+        return False
+
+    def choice(self, ready: Prepared) -> tuple[str, ...]:
+        """The taps meant where none is named: those of layers."""
+        return tuple(tap.key for tap in ready.layers)
+
+    def plan(self, ready: Prepared, memory_bytes: int, threads: int, layers: tuple[str, ...]) -> Plan:
+        named = applicable(ready, layers or self.choice(ready), self.obstacle, self.name)
+        return ready.plan(len(self.points), memory_bytes, threads, named)
+
+    def quote(self, ready: Prepared, chunks: Plan) -> Quote:
+        return quote(ready.probe, chunks, len(ready))
+
+    def asks(self, ready: Prepared, taps: tuple[str, ...], reducers: Sequence[Reducer]) -> Question:
+        """What this asks of a walk along its points."""
+
+        def begin(tap: Tap, zeros: Tensor, chunks: int) -> Reading:
+            return self.reading(ready, tap, zeros, chunks)
+
+        return Question(
+            target=ready.target, begin=begin, taps=taps, reducers=reducers, still=self.still, gradients=self.gradients
+        )
+
+    def attribute(
+        self,
+        ready: Prepared,
+        chunks: Plan,
+        reducers: Sequence[Reducer],
+        on_chunk: OnChunk | None,
+        seed: int,  # noqa: ARG002  # nothing is drawn
+    ) -> Endpoints:
+        question = self.asks(ready, chunks.taps, reducers)
+        (ends,) = walk(ready.model, ready.probe, chunks, ready.x, ready.origin, self.points, [question], on_chunk)
+        return ends
+
+    def verify(
+        self,
+        ready: Prepared,
+        chunks: Plan,
+        ours: Mapping[str, Tensor],
+        seed: int,  # noqa: ARG002  # as above
+    ) -> list[Verification]:
+        return compared(ready, ours, self.theirs(ready, chunks))
+
+
+class Shared(Along):
+    """A method that can share its walk with others that want gradients at the same points."""
+
+    __slots__ = ()
+
+    def question(self, ready: Prepared, taps: tuple[str, ...], reducers: Sequence[Reducer]) -> Question:
+        """What this asks of a walk along its points."""
+        return self.asks(ready, taps, reducers)
+
+
+class OnInputs(Shared):
+    """A method that attributes to the inputs and to nothing else."""
+
+    __slots__ = ()
+
+    def choice(self, ready: Prepared) -> tuple[str, ...]:
+        """The inputs."""
+        return ready.inputs
+
+    def obstacle(self, ready: Prepared, tap: Tap) -> str:
+        return "" if tap.key in ready.inputs else f"{self.name} attributes to inputs, and this is a layer"
+
+
+def applicable(
+    ready: Prepared, layers: Sequence[str], obstacle: Callable[[Prepared, Tap], str], name: str
+) -> tuple[str, ...]:
+    """The keys of the taps that `layers` names and that have a number. Raises SweepRefused where there are none."""
+    reasons, keys = list[str](), list[str]()
+    for tap in select(ready.probe, layers) if layers else ():
+        reason = tap.reason if tap.status != "on_path" else obstacle(ready, ready.probe.own(tap))
+        if reason:
+            reasons.append(f"{tap.key}: {reason}")
+        else:
+            keys.append(tap.key)
+    if not keys:
+        said = "; ".join(reasons[:_NAMED]) or "this network has no layer of that sort"
+        raise SweepRefused(f"{name} is not applicable, because {said}")
+    return tuple(keys)
