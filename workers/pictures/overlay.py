@@ -6,17 +6,13 @@ example has its own scale; grey is the example, colour the attribution, and no n
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from workers.pictures.colours import Pixels, png, tinted
+
 _SIDE, _GAP = 160, 8
-_FOR, _AGAINST = (31, 91, 184), (222, 110, 20)
-_OPAQUE = 0.85
 
 
 def strip(examples: Tensor, attributions: Tensor) -> bytes:
@@ -33,28 +29,24 @@ def strip(examples: Tensor, attributions: Tensor) -> bytes:
         )
     ]
     gap = np.full((tiles[0].shape[0], _GAP, 3), 255, np.uint8)
-    row = np.hstack([part for tile in tiles for part in (tile, gap)][:-1])
-    file = io.BytesIO()
-    Image.fromarray(row).save(file, "PNG")
-    return file.getvalue()
+    return png(np.hstack([part for tile in tiles for part in (tile, gap)][:-1]))
 
 
-def _pixels(example: Tensor, scale: int) -> NDArray[np.uint8]:
-    """(scale H, scale W, 3): three channels as colours, any other number as the grey of their mean."""
-    shown = example if len(example) == 3 else example.mean(0, keepdim=True).expand(3, -1, -1)
-    large = shown.clamp(0, 1).repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    pixels: NDArray[np.uint8] = (large.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+def in_colour(example: Tensor) -> Tensor:
+    """(channels, H, W) in [0, 1] as (3, H, W): three channels are colours, any other number the grey of their mean."""
+    return (example if len(example) == 3 else example.mean(0, keepdim=True).expand(3, -1, -1)).clamp(0, 1)
+
+
+def _pixels(example: Tensor, scale: int) -> Pixels:
+    """(scale H, scale W, 3)."""
+    large = in_colour(example).repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    pixels: Pixels = (large.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     return pixels
 
 
-def _laid_over(plain: NDArray[np.uint8], attribution: Tensor) -> NDArray[np.uint8]:
+def _laid_over(plain: Pixels, attribution: Tensor) -> Pixels:
     """The picture in pale grey with the attribution over it, as opaque as it is large."""
     size = (plain.shape[0], plain.shape[1])
     smooth = torch.nn.functional.interpolate(attribution[None, None].float(), size=size, mode="bilinear")[0, 0]
     most = float(smooth.abs().max())
-    part = (smooth / most if most > 0 else smooth).cpu().numpy()[..., None]
-    grey = 128 + plain.mean(2, keepdims=True) / 2
-    colour = np.where(part > 0, np.array(_FOR), np.array(_AGAINST))
-    weight = _OPAQUE * np.abs(part)
-    mixed: NDArray[np.uint8] = (grey * (1 - weight) + colour * weight).round().astype(np.uint8)
-    return mixed
+    return tinted(plain, (smooth / most if most > 0 else smooth).cpu().numpy())
