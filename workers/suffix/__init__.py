@@ -1,0 +1,1 @@
+"""Methods that change one layer's output and rerun what lies after it."""
