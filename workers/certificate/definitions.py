@@ -84,8 +84,8 @@ DEFINITIONS = {
             direction="lower is better",
             source="Adebayo et al. 2018, arXiv:1810.03292; Hedström et al. 2024, arXiv:2401.06465",
             why="an attribution that ignores the parameters has 1; what products with the input share through |x - x'|"
-            " is 0.5 for normal inputs; 0.8, and more where few units let chance reach further: the 95 % quantile"
-            " 1.645 / √(3 (units - 1))",
+            " is 0.5 for normal inputs. 0.8; more where chance reaches further, up to 0.95: the 95 % quantile for few"
+            " units, 1.645 / √(3 (units - 1)), and the upper bound of parameter_randomisation_chance",
             necessary=True,
             fails="above",
             threshold=0.8,
@@ -144,8 +144,8 @@ DEFINITIONS = {
         Definition(
             name="infidelity_share",
             title="infidelity beside saying nothing",
-            definition="infidelity, per example, / the mean over examples of E[(F(x) - F(x - I))²], which an attribution of"
-            " zeros would have",
+            definition="infidelity, per example, / the mean over examples of E[(F(x) - F(x - I))²], which an"
+            " attribution of zeros would have",
             unit="share of the infidelity of zeros",
             direction="lower is better",
             source="Yeh et al. 2019, arXiv:1901.09392; the denominator is ours",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from workers.certificate.checks import Check, measured, not_applicable
 from workers.certificate.definitions import DEFINITIONS
 from workers.certificate.draws import stream
-from workers.certificate.ranks import obstacle, sample, spearman
+from workers.certificate.ranks import LEAST_UNITS, obstacle, sample, spearman
 from workers.numerics.determinism import NotFinite
 from workers.sweep.copies import copied
 from workers.sweep.method import Explain
@@ -31,6 +31,9 @@ from workers.sweep.run import outputs
 
 _QUANTISED = (torch.int8, torch.uint8)
 _ONE_SIDED = 1.645
+
+_MOST = 0.95
+"""Never passed: so alike is what all but ignores the parameters, however alike shuffled networks are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,30 +177,42 @@ def _stages(
 
 
 def _checked(key: str, ours: Tensor, full: Sequence[_Look], counted: Tensor) -> list[Check]:
-    reason = next((why for look in full if (why := look.failed or look.refused.get(key, ""))), "")
-    if reason:
-        return _neither(key, reason)
-    units, theirs = float(counted.sum(1).double().mean()), [look.samples[key] for look in full]
-    limit = _limit(units, len(full))
-    if limit >= 1:
+    reasons = [look.failed or look.refused.get(key, "") for look in full]
+    theirs = [look.samples[key] for look, reason in zip(full, reasons, strict=True) if not reason]
+    if not theirs:
+        return _neither(key, reasons[0])
+    units = float(counted.sum(1).double().mean())
+    if units < LEAST_UNITS or _quantile(units, len(theirs)) >= _MOST:
         return _neither(key, f"chance alone makes rankings of {units:.3g} units alike")
     values = torch.stack([spearman(ours, each, counted) for each in theirs]).nanmean(0)
-    note = f"over {units:.3g} units in the mean, {len(full)} shufflings"
+    note = f"over {units:.3g} units in the mean, {len(theirs)} of {len(full)} shufflings"
+    among = _among(key, theirs, counted)
+    level = among.value if among.high is None else among.high
+    if level is not None:
+        note += f"; shuffled networks among themselves {among.value:.3g}"
+    return [
+        measured("parameter_randomisation", values, key, threshold=_limit(units, len(theirs), level), note=note),
+        among,
+    ]
+
+
+def _among(key: str, theirs: Sequence[Tensor], counted: Tensor) -> Check:
+    if len(theirs) < 2:
+        return not_applicable("parameter_randomisation_chance", "it needs two shufflings", key)
     pairs = [spearman(one, other, counted) for one, other in combinations(theirs, 2)]
-    if not pairs:
-        alone = not_applicable("parameter_randomisation_chance", "it needs two shufflings", key)
-        return [measured("parameter_randomisation", values, key, threshold=limit, note=note), alone]
-    chance = measured("parameter_randomisation_chance", torch.stack(pairs).nanmean(0), key)
-    if chance.value is not None:
-        note += f"; shuffled networks among themselves {chance.value:.3g}"
-    return [measured("parameter_randomisation", values, key, threshold=limit, note=note), chance]
+    return measured("parameter_randomisation_chance", torch.stack(pairs).nanmean(0), key)
 
 
-def _limit(units: float, draws: int) -> float:
-    """The largest correlation that passes: the definition's, or the 95 % quantile of chance where that is above it."""
+def _limit(units: float, draws: int, among: float | None) -> float:
+    """The largest correlation that passes. among: how alike shuffled networks may be, None where it is not known."""
     ceiling = DEFINITIONS["parameter_randomisation"].threshold
     assert ceiling is not None
-    return max(ceiling, _ONE_SIDED / sqrt(draws * max(units - 1, 1e-9)))
+    return min(_MOST, max(ceiling, _quantile(units, draws), -1.0 if among is None else among))
+
+
+def _quantile(units: float, draws: int) -> float:
+    """The 95 % quantile of the mean rank correlation of so many units, if the rankings had nothing in common."""
+    return _ONE_SIDED / sqrt(draws * max(units - 1, 1e-9))
 
 
 def _neither(key: str, reason: str) -> list[Check]:

@@ -15,7 +15,7 @@ from workers.certificate.draws import stream
 
 _MOST_UNITS = 4096
 _MOST_TOP = 100
-_LEAST_UNITS = 3
+LEAST_UNITS = 3
 _ROUNDING = 64
 
 
@@ -32,8 +32,8 @@ def obstacle(attribution: Tensor) -> str:
     """Why no ranking or share can be told of (n, ...): empty where one can."""
     if not bool(torch.isfinite(attribution).all()):
         return "the attribution holds NaN or infinity"
-    if attribution.flatten(1).shape[1] < _LEAST_UNITS:
-        return f"there are fewer than {_LEAST_UNITS} units to rank"
+    if attribution.flatten(1).shape[1] < LEAST_UNITS:
+        return f"there are fewer than {LEAST_UNITS} units to rank"
     if not bool(attribution.any()):
         return "the attribution is zero everywhere"
     flat = magnitudes(attribution)
@@ -69,7 +69,7 @@ def spearman(one: Tensor, other: Tensor, counted: Tensor) -> Tensor:
     units = counted.sum(1)
     x, y = (_centred(ranks(each), counted, units) for each in (a, b))
     norm = (x.square().sum(1) * y.square().sum(1)).sqrt()
-    known = (units >= _LEAST_UNITS) & (norm > 0)
+    known = (units >= LEAST_UNITS) & (norm > 0)
     return torch.where(known, (x * y).sum(1) / norm.where(known, torch.ones_like(norm)), torch.nan)
 
 
