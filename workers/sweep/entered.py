@@ -154,7 +154,8 @@ def _embedded(
     places = entrances(model, few, changed, half)
     moving = {at for at, each in places.items() if each}
     found = tuple({(each.module, each.call): each for at in sorted(moving) for each in places[at]}.values())
-    _refuse_other_ways(model, few, {at: changed[at] for at in moving}, found)
+    for other in (changed, half):
+        _refuse_other_ways(model, few, {at: other[at] for at in moving}, found)
     return found, moving
 
 
