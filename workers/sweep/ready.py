@@ -19,6 +19,8 @@ class Prepared:
     x, origin: inputs and baselines as the network reads them, one tensor per input; a baseline has one row for all
                examples, or one for each. Inputs of integers (ids, masks) have no baseline and are held as they are.
     outputs: what the network gives for x, (examples, ...), the tensor that the target reads. labels: (examples,).
+    first: the place of the first of these examples among all, by which it draws its random numbers.
+    others: inputs, like x, from which baselines are drawn; x itself where there are none.
     """
 
     model: nn.Module
@@ -28,6 +30,8 @@ class Prepared:
     outputs: Tensor
     probe: Probe
     labels: Tensor | None = None
+    first: int = 0
+    others: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         """How many examples."""
@@ -58,6 +62,8 @@ class Prepared:
             target=self.target.of(first, last),
             outputs=self.outputs[first:last],
             labels=None if self.labels is None else self.labels[first:last],
+            first=self.first + first,
+            others=self.others or self.x,
         )
 
     def plan(

@@ -1,6 +1,6 @@
-"""What do all methods have in common that read values and gradients at points of the path from baseline to input?
+"""What do all methods have in common that read values and gradients at some points, for all layers at once?
 
-Each says at which points, and what it makes of what is seen there.
+Each says at which points, mostly of the path from baseline to input, and what it makes of what is seen there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import JsonValue
 from torch import Tensor
 
+from workers.sweep.block import At, straight
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import settings
@@ -44,14 +45,14 @@ class Along(ABC):
     @property
     @abstractmethod
     def points(self) -> tuple[float, ...]:
-        """Where along the path, ascending in [0, 1]."""
+        """Where along the path, ascending in [0, 1]; or whatever else `rows` makes rows of."""
 
     @abstractmethod
     def reading(self, ready: Prepared, tap: Tap, zeros: Tensor, chunks: int) -> Reading:
         """What is made of one tap; zeros, chunks: see `workers.sweep.run.Begin`."""
 
     @abstractmethod
-    def theirs(self, ready: Prepared, chunks: Plan) -> Theirs:
+    def theirs(self, ready: Prepared, chunks: Plan, seed: int) -> Theirs:
         """captum's way to the same numbers; it may raise NoTwin."""
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -89,30 +90,26 @@ class Along(ABC):
             target=ready.target, begin=begin, taps=taps, reducers=reducers, still=self.still, gradients=self.gradients
         )
 
+    def rows(self, _ready: Prepared, _seed: int) -> At:
+        """How points become rows."""
+        return straight
+
     def attribute(
-        self,
-        ready: Prepared,
-        chunks: Plan,
-        reducers: Sequence[Reducer],
-        on_chunk: OnChunk | None,
-        seed: int,  # noqa: ARG002  # nothing is drawn
+        self, ready: Prepared, chunks: Plan, reducers: Sequence[Reducer], on_chunk: OnChunk | None, seed: int
     ) -> Endpoints:
         question = self.asks(ready, chunks.taps, reducers)
-        (ends,) = walk(ready.model, ready.probe, chunks, ready.x, ready.origin, self.points, [question], on_chunk)
+        (ends,) = walk(
+            ready.model, ready.probe, chunks, ready.x, ready.origin, self.points, [question], on_chunk,
+            at=self.rows(ready, seed),
+        )  # fmt: skip
         return ends
 
-    def verify(
-        self,
-        ready: Prepared,
-        chunks: Plan,
-        ours: Mapping[str, Tensor],
-        seed: int,  # noqa: ARG002  # as above
-    ) -> list[Verification]:
-        return compared(ready, ours, self.theirs(ready, chunks))
+    def verify(self, ready: Prepared, chunks: Plan, ours: Mapping[str, Tensor], seed: int) -> list[Verification]:
+        return compared(ready, ours, self.theirs(ready, chunks, seed))
 
 
 class Shared(Along):
-    """A method that can share its walk with others that want gradients at the same points."""
+    """A method that can share its walk with others that want gradients at the same points of the path."""
 
     __slots__ = ()
 
@@ -121,7 +118,7 @@ class Shared(Along):
         return self.asks(ready, taps, reducers)
 
 
-class OnInputs(Shared):
+class OnInputs(Along):
     """A method that attributes to the inputs and to nothing else."""
 
     __slots__ = ()

@@ -52,7 +52,7 @@ class Activation(Along):
         saved = ready.probe.cost.bytes(rows)
         return Quote(whole.seconds * _FORWARD, whole.bytes - saved + min(saved, _IN_FLIGHT * rows * widest))
 
-    def theirs(self, _ready: Prepared, _chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:
             made = attr.LayerActivation(one.forward, one.layer).attribute(one.x, additional_forward_args=one.fixed)
             return only(made)
@@ -75,7 +75,7 @@ class GradientXActivation(Shared):
     def reading(self, _ready: Prepared, _tap: Tap, zeros: Tensor, _chunks: int) -> Reading:
         return AtInput("product", zeros)
 
-    def theirs(self, _ready: Prepared, _chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         return product_by_captum
 
 
@@ -86,7 +86,7 @@ def product_by_captum(one: One) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saliency(OnInputs):
+class Saliency(OnInputs, Shared):
     """dF/dx at the input; its magnitude where `absolute`, as the paper and captum have it."""
 
     absolute: bool = True
@@ -103,7 +103,7 @@ class Saliency(OnInputs):
         kind: Local = "absolute" if self.absolute else "gradient"
         return AtInput(kind, zeros)
 
-    def theirs(self, _ready: Prepared, _chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:
             method = attr.Saliency(one.forward)
             made = method.attribute(one.x, abs=self.absolute, additional_forward_args=one.fixed)
@@ -113,7 +113,7 @@ class Saliency(OnInputs):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputXGradient(OnInputs):
+class InputXGradient(OnInputs, Shared):
     """x dF/dx at the input; for ids, with x what their embedding gives."""
 
     @property
@@ -127,7 +127,7 @@ class InputXGradient(OnInputs):
     def reading(self, _ready: Prepared, _tap: Tap, zeros: Tensor, _chunks: int) -> Reading:
         return AtInput("product", zeros)
 
-    def theirs(self, _ready: Prepared, _chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:
             method = attr.InputXGradient(one.forward)
             return only(method.attribute(one.x, additional_forward_args=one.fixed)[one.argument])

@@ -59,7 +59,7 @@ class GradCam(Shared):
     def reading(self, _ready: Prepared, tap: Tap, _zeros: Tensor, _chunks: int) -> Reading:
         return _Map(self.mode, self._places(tap))
 
-    def theirs(self, _ready: Prepared, _chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:
             places, axes = self._places(one.tap), len(one.tap.shape)
             if self.mode == "layercam":

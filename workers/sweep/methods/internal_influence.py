@@ -47,7 +47,7 @@ class InternalInfluence(Shared):
     def reading(self, _ready: Prepared, _tap: Tap, zeros: Tensor, _chunks: int) -> Reading:
         return Weighted(quadrature(self.rule, self.steps).weights, zeros, times_change=False)
 
-    def theirs(self, _ready: Prepared, chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:
             return influence_by_captum(one, self.rule, self.steps, chunks.points * chunks.examples)
 
@@ -55,7 +55,7 @@ class InternalInfluence(Shared):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegratedGradients(OnInputs):
+class IntegratedGradients(OnInputs, Shared):
     """steps: along the path from baseline to input; rule: how the integral is summed."""
 
     steps: int
@@ -77,7 +77,7 @@ class IntegratedGradients(OnInputs):
     def reading(self, _ready: Prepared, _tap: Tap, zeros: Tensor, _chunks: int) -> Reading:
         return Weighted(quadrature(self.rule, self.steps).weights, zeros, times_change=True)
 
-    def theirs(self, _ready: Prepared, chunks: Plan) -> Theirs:
+    def theirs(self, _ready: Prepared, chunks: Plan, _seed: int) -> Theirs:
         """captum's IntegratedGradients rounds its weights to float32; its InternalInfluence at the layer that stands
         for the input, times x - x', is the same sum without that."""
 
