@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
-from workers.kind import AnalysisError
 from workers.passes.baselines import baselines_of
-from workers.passes.targets import target_of
-from workers.subject.subject import Examples, Subject
+from workers.passes.targets import compared_input, network_of, target_of
+from workers.subject.subject import Subject
 from workers.sweep.copies import in_precision
+from workers.sweep.entered import entered
 from workers.sweep.probe import probe
 from workers.sweep.ready import Prepared
 from workers.sweep.run import outputs
@@ -27,7 +27,7 @@ ROLE = "evaluation"
 class Asked:
     """What to explain.
 
-    target: predicted, label, class:NAME or element:I,J. baseline: zero, mean, midpoint or constant:C, in raw units.
+    target, baseline: as `targets.TARGET` and `baselines.BASELINE` have them; baselines of numbers are in raw units.
     examples: how many, from the beginning of the evaluation data.
     """
 
@@ -51,24 +51,21 @@ def prepared(subject: Subject, asked: Asked) -> Prepared:
 
 
 def _prepare(subject: Subject, asked: Asked) -> Prepared:
-    data = subject.examples[ROLE]
-    _refuse_ids(data)
+    data, batch = subject.examples[ROLE], subject.manifest.batch
     dtype = getattr(torch, asked.precision)
     x = subject.arguments(data, stop=asked.examples, dtype=dtype)
-    origin = baselines_of(subject, data, x, asked.baseline)
-    model = in_precision(subject.model, dtype)
-    given = outputs(model, x, subject.manifest.batch, Target.value())
+    starts = baselines_of(subject, data, x, asked.baseline)
+    network, position = network_of(subject, asked.target)
+    network = in_precision(network, dtype)
+    given = outputs(network, x, batch, replace(Target.value(), output=position))
     labels = None if data.labels is None else data.labels[: asked.examples]
-    target = target_of(subject, asked.target, asked.scale, x, given, labels)
+    target = target_of(subject, asked.target, asked.scale, x, given, labels, position)
     target.check(given.shape, len(given))
-    seen = probe(model, x, origin, target, rows=subject.manifest.batch)
-    return Prepared(model=model, x=x, origin=origin, target=target, outputs=given, labels=labels, probe=seen)
-
-
-def _refuse_ids(data: Examples) -> None:
-    if not data.inputs.is_floating_point():
-        raise AnalysisError(
-            "integer-inputs",
-            "the model reads ids (tokens), and between two ids there is no path from a baseline to the input",
-            remedy="Export the part of the model after its embedding, with the embedded tokens as the input.",
-        )
+    names = tuple(further.name for further in subject.facts.further_inputs)
+    compared = compared_input(x) if target.compares else None
+    made = entered(network, x, starts, rows=batch, names=names, giving=compared)
+    seen = probe(made.model, made.x, made.origin, target, rows=batch)
+    return Prepared(
+        model=made.model, x=made.x, origin=made.origin, target=target, outputs=given, labels=labels,
+        probe=replace(seen, inputs=made.inputs),
+    )  # fmt: skip
