@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -30,47 +28,57 @@ def ids_of(subject: Subject, x: tuple[Tensor, ...]) -> tuple[int, ...]:
     return found if found or len(integers) < len(x) else tuple(integers[:1])
 
 
-def mask_of(subject: Subject, x: tuple[Tensor, ...], ids: int) -> Tensor | None:
-    """The mask of the ids `ids`: the switch of their shape that follows them, or comes before the first ids."""
-    moving = ids_of(subject, x)
-    beside = (ids + 1, *((ids - 1,) if ids == moving[0] else ()))
+def real(subject: Subject, x: tuple[Tensor, ...], sequence: int) -> Tensor:
+    """Bool, (N, T) as the ids number `sequence`: what is no padding, by their mask, or else because it comes before a
+    run of pad ids at the end. All of it where there is no mask and no pad id is known.
+
+    The mask is the switch of their shape that follows them, or comes before the first of the sequences.
+    """
+    mask = _mask(subject, x, sequence)
+    if mask is not None:
+        return mask
+    if subject.pad is None or x[sequence].ndim < 2 or x[sequence].is_floating_point():
+        shape = x[sequence].shape[:2] if x[sequence].is_floating_point() else x[sequence].shape
+        return torch.ones(shape, dtype=torch.bool, device=x[sequence].device)
+    run = (x[sequence] == subject.pad).flip(-1).to(torch.int64).cumprod(-1).flip(-1).to(torch.bool)
+    return ~run
+
+
+def _mask(subject: Subject, x: tuple[Tensor, ...], sequence: int) -> Tensor | None:
+    moving = {*ids_of(subject, x), *(at for at, each in enumerate(x) if each.is_floating_point())}
+    beside = (sequence + 1, *((sequence - 1,) if sequence == min(moving) else ()))
     for at in beside:
-        if 0 <= at < len(x) and at not in moving and not x[at].is_floating_point() and x[at].shape == x[ids].shape:
+        if 0 <= at < len(x) and at not in moving and x[at].shape == x[sequence].shape[: x[at].ndim]:
             mask: Tensor = x[at].ne(0)
             return mask
     return None
 
 
-def real(subject: Subject, x: tuple[Tensor, ...], ids: int) -> Tensor:
-    """Bool, as the ids: what is no padding, by their mask, or else because it comes before a run of pad ids at the end.
-
-    All of it where there is no mask and no pad id is known.
-    """
-    mask = mask_of(subject, x, ids)
-    if mask is not None:
-        return mask
-    if subject.pad is None or x[ids].ndim < 2:
-        return torch.ones_like(x[ids], dtype=torch.bool)
-    run = (x[ids] == subject.pad).flip(-1).to(torch.int64).cumprod(-1).flip(-1).to(torch.bool)
-    return ~run
+def _sequences(subject: Subject, x: tuple[Tensor, ...], length: int) -> list[int]:
+    """The inputs of `length` positions: ids (N, T), and numbers whose layout says NT... ."""
+    ids = ids_of(subject, x)
+    return [
+        at
+        for at, each in enumerate(x)
+        if each.ndim > 1
+        and each.shape[1] == length
+        and (at in ids if not each.is_floating_point() else subject.declared[at].layout.startswith("NT"))
+    ]
 
 
 def last_real(subject: Subject, x: tuple[Tensor, ...], length: int) -> Tensor:
     """(N,) int64: the last real one of `length` positions of a sequence output.
 
-    The positions are those of the ids of this length: the last such input of a seq2seq model, the first of others.
+    The positions are those of the input of this length: the last such one of a seq2seq model, the first of others.
     """
-    of_length = [at for at in ids_of(subject, x) if x[at].ndim == 2 and x[at].shape[1] == length]
-    if of_length:
-        kept = real(subject, x, of_length[-1 if subject.facts.task == "seq2seq" else 0])
-    elif length in _lengths(subject):
-        kept = torch.ones(len(x[0]), length, dtype=torch.bool)
-    else:
+    found = _sequences(subject, x, length)
+    if not found:
         raise AnalysisError(
             "target",
             f"the output has {length} positions, and no input of the model has as many: which is the last is not told",
             remedy=f"Name the position, as position:{length - 1}.",
         )
+    kept = real(subject, x, found[-1 if subject.facts.task == "seq2seq" else 0])
     empty = ~kept.any(1)
     if bool(empty.any()):
         raise AnalysisError(
@@ -83,10 +91,8 @@ def last_real(subject: Subject, x: tuple[Tensor, ...], length: int) -> Tensor:
 
 def real_places(subject: Subject, x: tuple[Tensor, ...], length: int) -> Tensor:
     """(N, length) bool: the positions of a sequence output that are no padding; all where that is not told."""
-    for at in ids_of(subject, x):
-        if x[at].ndim == 2 and x[at].shape[1] == length:
-            return real(subject, x, at).cpu()
-    return torch.ones(len(x[0]), length, dtype=torch.bool)
+    found = _sequences(subject, x, length)
+    return real(subject, x, found[0]).cpu() if found else torch.ones(len(x[0]), length, dtype=torch.bool)
 
 
 def class_axis(subject: Subject, shape: torch.Size) -> int | None:
@@ -100,16 +106,13 @@ def class_axis(subject: Subject, shape: torch.Size) -> int | None:
     count = len(subject.facts.output.classes)
     if count or len(shape) > 3:
         return 1 if not count or shape[1] == count else None
-    first, second = (size in _lengths(subject) for size in shape[1:])
+    lengths = {
+        size
+        for facts in subject.declared
+        for letter, size in zip(facts.layout[1:], facts.shape, strict=True)
+        if letter == "T"
+    }
+    first, second = (size in lengths for size in shape[1:])
     if shape[1] == shape[2]:
         return None
     return 1 if second and not first else 2
-
-
-def _lengths(subject: Subject) -> set[int]:
-    return set(_each_length(subject))
-
-
-def _each_length(subject: Subject) -> Iterator[int]:
-    for facts in subject.declared:
-        yield from (size for letter, size in zip(facts.layout[1:], facts.shape, strict=True) if letter == "T")
