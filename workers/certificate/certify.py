@@ -22,6 +22,8 @@ from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Explain
 from workers.sweep.ready import Prepared
 
+_OTHER_BASELINES = 3
+
 OnCheck = Callable[[float, str], None]
 """Told the fraction done and what comes next; an exception from it ends the certificate."""
 
@@ -37,6 +39,17 @@ class Effort:
     steps: int = 10
     orders: int = 20
     rows: int = 64
+
+    def explained(self, *, inputs: bool, baseline: bool) -> int:
+        """How many times all examples are explained. inputs: inputs have attributions; baseline: others are tried."""
+        shuffled = self.stages + self.shufflings - 1
+        return 1 + shuffled + (self.neighbours if inputs else 0) + (_OTHER_BASELINES if baseline else 0)
+
+    def evaluated(self, *, inputs: bool) -> int:
+        """How many forward passes each example has beside those of the explanations, at most."""
+        shuffled = self.stages + self.shufflings - 1
+        curves = (2 + self.orders) * (self.steps - 1)
+        return 2 + shuffled + (2 + curves + 2 + self.perturbations + self.neighbours if inputs else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ def certify(
     tolerance: float = 0.05,
     multiplied: bool = True,
     baseline: bool = True,
+    seeded: bool = False,
+    at_inputs: Explain | None = None,
     groups: Groups | None = None,
     effort: Effort | None = None,
     on_check: OnCheck | None = None,
@@ -64,7 +79,9 @@ def certify(
     """Every check of the attributions `presented` for the examples of `ready`, which `explain` claims to have made.
 
     claimed: the taps at which the method is complete, to within `tolerance`. multiplied: it holds the factor x - x'.
-    baseline: it depends on the baseline, so that other baselines are tried. groups: of units that are one feature.
+    baseline: it depends on the baseline, so that other baselines are tried. seeded: it draws random numbers by the
+    place of an example, so that neighbours are explained in the examples' own places. at_inputs: `explain` of the
+    inputs' taps alone, which is all that neighbours need. groups: of units that are one feature.
     """
     effort = effort or Effort()
     told = on_check or (lambda _fraction, _what: None)
@@ -85,7 +102,9 @@ def certify(
         ready, presented, draws=effort.perturbations, seed=seed, rows=effort.rows, multiplied=multiplied, groups=groups
     )
     told(0.7, "neighbours")
-    checks.append(max_sensitivity(ready, explain, presented, neighbours=effort.neighbours, seed=seed, rows=effort.rows))
+    together = len(ready) if seeded else effort.rows
+    near = at_inputs or explain
+    checks.append(max_sensitivity(ready, near, presented, neighbours=effort.neighbours, seed=seed, rows=together))
     if baseline:
         told(0.9, "other baselines")
         others = [explain(each) for each in other_baselines(ready, seed).values()]

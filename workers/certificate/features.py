@@ -35,7 +35,7 @@ class Features:
         parts, offset = [], 0
         for key, position in attributed(ready, attributions).items():
             shape = ready.x[position].shape[1:]
-            ids = torch.arange(offset, offset + prod(shape)) if groups is None else groups[key].flatten()
+            ids = torch.arange(offset, offset + prod(shape)) if groups is None else groups[key].flatten().cpu()
             offset += prod(shape)
             self._ids[position] = ids
             parts.append(attributions[key].detach().flatten(1).to("cpu", torch.float64))

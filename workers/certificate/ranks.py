@@ -56,8 +56,13 @@ def ranks(values: Tensor) -> Tensor:
 
 
 def sample(attribution: Tensor) -> Tensor:
-    """(n, units up to 4096), float64: magnitudes; of more units as many are drawn, the same in every call."""
-    return magnitudes(attribution)[:, _drawn(attribution[0].numel())]
+    """(n, units up to 4096), float32: shares of the largest magnitude, which rank as the magnitudes do.
+
+    Of more units as many are drawn, the same in every call.
+    """
+    flat = magnitudes(attribution)
+    largest = flat.amax(1, keepdim=True)
+    return (flat / torch.where(largest > 0, largest, 1.0))[:, _drawn(flat.shape[1])].float()
 
 
 def spearman(one: Tensor, other: Tensor, counted: Tensor) -> Tensor:

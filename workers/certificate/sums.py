@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workers.certificate.checks import Check, measured, not_applicable
 from workers.sweep.completeness import Endpoints
-from workers.sweep.completeness import completeness as of
+from workers.sweep.completeness import completeness as gap
 
 _FLOOR = 0.01
 
@@ -39,6 +39,6 @@ def completeness(
         elif not bool(total.isfinite().all()):
             checks.append(not_applicable("completeness", "the attribution holds NaN or infinity", key))
         else:
-            error = of(total.to("cpu", torch.float64), ends).delta.abs() / torch.maximum(change, floor)
+            error = gap(total.to("cpu", torch.float64), ends).delta.abs() / torch.maximum(change, floor)
             checks.append(measured("completeness", error, key, threshold=tolerance))
     return checks

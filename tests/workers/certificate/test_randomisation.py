@@ -164,6 +164,7 @@ def test_a_shuffled_network_without_finite_numbers_is_not_applicable():
     assert "with shuffled parameters layer '0' gave NaN" in check.because
 
 
+@pytest.mark.slow
 def test_an_exported_network_is_copied_with_its_graphs():
     x = networks.points(3, 6)
     network = networks.ready(networks.Reused())
