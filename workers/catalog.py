@@ -11,6 +11,7 @@ from workers.analyses import KINDS
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "service" / "catalog.json"
 README = ROOT / "README.md"
+PAGES = ROOT / "docs" / "kinds"
 BEGIN, END = "<!-- kinds: begin (make catalog) -->", "<!-- kinds: end -->"
 
 
@@ -42,10 +43,17 @@ def with_table(readme: str) -> str:
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
+def pages() -> dict[str, str]:
+    """The pages of the documentation that are written from the kinds themselves, by name."""
+    return {name: kind.page for name, kind in KINDS.items() if kind.page}
+
+
 def main() -> None:
-    """Rewrite both files."""
+    """Rewrite both files, and the pages of kinds that are written from the kind itself."""
     CATALOG.write_text(text())
     README.write_text(with_table(README.read_text()))
+    for name, page in pages().items():
+        (PAGES / f"{name}.md").write_text(page)
 
 
 if __name__ == "__main__":

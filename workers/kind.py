@@ -168,6 +168,8 @@ class AnalysisKind(Generic[P, O]):
     controls: tuple[Control[P], ...]
     section: Callable[[O], Section]
     measurements: Callable[[O], tuple[Measurement, ...]]
+    page: str = ""
+    """Its page of the documentation, where that is written from the kind itself."""
 
     def entry(self) -> dict[str, JsonValue]:
         """This kind's entry in the catalogue."""

@@ -9,6 +9,7 @@ import pytest
 
 from service.contracts.vocabulary import METRICS
 from workers.analyses import KINDS
+from workers.catalog import pages
 
 ROOT = Path(__file__).parents[2]
 HABITS = (
@@ -27,6 +28,11 @@ def test_a_kind_has_a_page_that_says_it_all(name: str) -> None:
     assert re.search(r"arXiv:\d{4}\.\d{4,5}", page), "the page cites no paper"
     for metric in kind.metrics:
         assert METRICS[metric].direction in page
+
+
+def test_a_page_written_from_its_kind_is_what_would_be_written_now() -> None:
+    for name, page in pages().items():
+        assert (ROOT / "docs" / "kinds" / f"{name}.md").read_text() == page, "run `make catalog`"
 
 
 def test_no_page_describes_a_kind_that_is_not_there() -> None:

@@ -15,11 +15,12 @@ from pydantic import JsonValue
 from workers.kind import Context, Request
 from workers.passes.asked import Asked, prepared
 from workers.subject.subject import Subject
+from workers.sweep.aggregates import Axis, Concentration
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Method
 from workers.sweep.plan import Plan, sums_bytes
 from workers.sweep.ready import Prepared
-from workers.sweep.reducers import Keep, Moments, Reducer, Totals
+from workers.sweep.reducers import Block, Keep, Moments, Reducer, Totals
 from workers.sweep.run import Question, walk
 
 
@@ -35,25 +36,40 @@ class AlongPath(Protocol):
         """What it asks of a walk along its points."""
 
 
+_SPREAD_OVER, _ROW_BY_ROW = 16, 1 << 14
+"""Examples whose attributions are sorted; units from which on they are sorted one example at a time, to save memory."""
+
+Map = tuple[str, tuple[int, ...]]
+"""A tap, and the axes of its units that stay."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Swept:
-    """What one pass gives: the target's ends, totals per example, unit sums, and a few attributions whole."""
+    """What one pass gives: the target's ends, totals per example, unit sums, how few units carry an example, sums over
+    axes, and a few attributions whole."""
 
     ends: Endpoints
     totals: Totals
     moments: Moments
+    concentration: Concentration
+    maps: Axis
     kept: Keep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributionPass:
-    """One method over the examples asked for; attributions of the taps `whole` are kept for the `first` examples."""
+    """One method over the examples asked for.
+
+    Attributions of the taps `whole` are kept for the `first` examples, and for as many those of `maps`, summed over all
+    axes but those named.
+    """
 
     asked: Asked
     method: Method
     chunks: Plan
     seed: int
     whole: tuple[str, ...] = ()
+    maps: tuple[Map, ...] = ()
     first: int = 0
 
     def plan(self) -> dict[str, JsonValue]:
@@ -107,7 +123,8 @@ class AttributionPass:
         return passes
 
     def _empty(self) -> _Taking:
-        return _Taking(Totals(), Moments(), Keep(self.whole, self.first))
+        maps = Axis(dict(self.maps), self.first)
+        return _Taking(Totals(), Moments(), Concentration(_SPREAD_OVER), maps, Keep(self.whole, self.first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +133,36 @@ class _Taking:
 
     totals: Totals
     moments: Moments
+    concentration: Concentration
+    maps: Axis
     kept: Keep
 
     def ending(self, ends: Endpoints) -> Swept:
-        return Swept(ends, self.totals, self.moments, self.kept)
+        return Swept(ends, self.totals, self.moments, self.concentration, self.maps, self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _RowByRow:
+    """A reducer that is given large blocks one example at a time."""
+
+    reducer: Reducer
+
+    def take(self, block: Block) -> None:
+        if block.attribution[0].numel() < _ROW_BY_ROW:
+            self.reducer.take(block)
+            return
+        for at in range(min(len(block.attribution), max(0, _SPREAD_OVER - block.start))):
+            row = slice(at, at + 1)
+            self.reducer.take(
+                Block(
+                    block.key, block.start + at, block.start + at + 1,
+                    block.attribution[row], block.signed[row], block.absolute[row],
+                )
+            )  # fmt: skip
 
 
 def _reducers(taking: _Taking) -> list[Reducer]:
-    return [taking.totals, taking.moments, taking.kept]
+    return [taking.totals, taking.moments, _RowByRow(taking.concentration), taking.maps, taking.kept]
 
 
 def _stage(request: AttributionPass) -> str:

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import io
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,9 +16,7 @@ from tests import networks
 from tests.workers import subjects
 from tests.workers.facts import input_facts
 from tests.workers.subjects import answer, context, subject
-from workers.analyses.layer_conductance import KIND
-from workers.analyses.layer_conductance import controls as controls_of
-from workers.analyses.layer_conductance.outcome import ConductanceParameters
+from workers.analyses.layer_conductance import KIND, ConductanceParameters
 from workers.kind import Cancelled
 from workers.numerics.intervals import mean_t
 from workers.results import check_png
@@ -224,7 +221,7 @@ def test_two_outputs_of_a_recurrent_layer_and_calls_of_a_reused_one_are_told_apa
     (rnn, _) = made.layers
     assert (rnn.key, rnn.layer, rnn.output) == ("rnn:0", "rnn", 0)
     assert {entry.subject for entry in made.not_applicable} == {"rnn:1", "rnn:2"}
-    assert all("its conductance is zero" in entry.because for entry in made.not_applicable)
+    assert all("its attribution is zero" in entry.because for entry in made.not_applicable)
     assert "gives 3 tensors" in made.verified[0].reason
     points = [point for point in KIND.measurements(made) if point.layer == "rnn"]
     assert {tuple(point.facets.items()) for point in points} == {(("output", "0"),)}
@@ -258,7 +255,7 @@ def test_the_controls_fail_where_attribution_is_broken(monkeypatch):
     of = subjects.classifier()
     parameters = ConductanceParameters(steps=8)
     monkeypatch.setattr("workers.sweep.run.PathSum", Leaking)
-    runs = {control.name: control.run(of, parameters, context()) for control in controls_of.CONTROLS}
+    runs = {control.name: control.run(of, parameters, context()) for control in KIND.controls}
     assert runs["a layer off the path"].passed is False
     assert runs["doubled steps"].passed is False
 
@@ -332,17 +329,17 @@ def test_the_same_question_gives_the_same_bits():
 # --- what a reader gets
 
 
-def test_the_picture_shows_examples_and_the_layer_nearest_to_the_input():
+def test_the_picture_shows_the_first_examples_and_layers_from_input_to_output():
     made = answer(KIND, subjects.images(), steps=6)
-    assert made.outcome.overlay_layer == "0"
-    png = made.computed.pictures["overlay.png"]
+    (shown,) = made.outcome.pictures
+    assert shown.artifact == "layers.png"
+    png = made.computed.pictures["layers.png"]
     check_png(png)
-    pixels = np.asarray(Image.open(io.BytesIO(png)))
-    side = 12 * (160 // 12)
-    assert pixels.shape == (2 * side + 8, 5 * side + 4 * 8, 3)
-    above, below = pixels[:side], pixels[side + 8 :]
-    assert not np.array_equal(above, below)
-    assert "overlay.png" not in answer(KIND, subjects.classifier(), steps=2).computed.pictures
+    assert Image.open(io.BytesIO(png)).size[0] > 12 * 12
+    maps = {name.removeprefix("map/"): each for name, each in made.computed.arrays.items() if name.startswith("map/")}
+    assert next(iter(maps)) == "0"
+    assert maps["0"].shape == (5, 12, 12)
+    assert not answer(KIND, subjects.classifier(), steps=2).computed.pictures
 
 
 def test_the_section_holds_the_numbers_of_the_outcome():
@@ -355,14 +352,17 @@ def test_the_section_holds_the_numbers_of_the_outcome():
     }
     assert len(bars.table.rows) == len(made.layers)
     picture = next(block for block in section.blocks if block.block == "picture")
-    assert picture.artifact == "overlay.png"
+    assert picture.artifact == "layers.png"
 
 
 def test_history_has_a_point_per_layer_and_metric():
     made = answer(KIND, subjects.images(), steps=6, verify=1).outcome
     points = KIND.measurements(made)
     metrics = [point.metric for point in points]
-    assert metrics.count("layer_total") == metrics.count("layer_absolute_total") == len(made.own)
+    every = [point for point in points if point.class_name is None]
+    for metric in ("layer_total", "layer_absolute_total"):
+        assert [point.metric for point in every].count(metric) == len(made.own)
+        assert metrics.count(metric) == len(made.own) * (1 + 5), "and one for each class"
     cuts = [layer for layer in made.own if layer.completeness_error is not None]
     assert metrics.count("completeness_error") == len(cuts) > 3
     assert metrics.count("captum_difference") == 1
@@ -393,10 +393,11 @@ def test_a_mask_is_held_and_the_answer_says_so():
     assert "Held as they are, not moved: mask" in str(KIND.section(found.outcome).blocks[0])
 
 
-def test_ids_as_the_first_input_are_not_applicable_and_the_reason_says_what_to_export():
+def test_ids_move_as_what_their_embedding_gives_and_a_mask_is_held():
     network = networks.ready(networks.Reader()).float()
     ids = torch.randint(0, 10, (4, 6), generator=torch.Generator().manual_seed(0))
     of = subjects.subject(network, ids, further=(torch.ones_like(ids),), facts=subjects.masked().facts)
-    (reason,) = KIND.applies(of, KIND.parameters())
-    assert "no path from a baseline to the input" in reason
-    assert "after its embedding" in reason
+    made = answer(KIND, of)
+    assert made.outcome.held == ("mask",)
+    assert made.outcome.tolerance_met
+    assert all(run.passed is not False for run in made.controls), made.controls

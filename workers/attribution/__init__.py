@@ -1,0 +1,1 @@
+"""What do all kinds of attribution share: what is asked, computed, certified, controlled, and told?"""

@@ -1,0 +1,189 @@
+"""How is an attribution computed: one pass over all examples, captum's opinion of a few, and the certificate?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import JsonValue
+from torch import Tensor
+
+from workers.attribution.certificate import certificate
+from workers.attribution.chosen import Chosen, chosen
+from workers.attribution.parameters import AttributionParameters, layers_of
+from workers.attribution.places import Maps, certified, maps
+from workers.attribution.spec import Attribution
+from workers.kind import AnalysisError, Context, Part, Partial
+from workers.numerics.determinism import NotFinite, seed_for
+from workers.numerics.memory import give_back_freed_pages
+from workers.passes.asked import prepared
+from workers.passes.attribution import AttributionPass, Swept
+from workers.subject.network import ONLY_OUTPUTS
+from workers.subject.subject import Subject
+from workers.sweep.aggregates import Concentrated
+from workers.sweep.captum_check import drawn
+from workers.sweep.method import Method
+from workers.sweep.ready import Prepared
+from workers.sweep.refusals import SweepRefused
+
+VERIFIED = 2
+"""Examples compared with captum."""
+
+Kind = Attribution[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One analysis, made ready: the examples, the method, and what gets numbers."""
+
+    kind: Kind
+    subject: Subject
+    parameters: AttributionParameters
+    ready: Prepared
+    method: Method
+    chosen: Chosen
+
+    @classmethod
+    def of(cls, kind: Kind, subject: Subject, parameters: AttributionParameters) -> Case:
+        """Raises AnalysisError, SweepRefused, NotFinite; each says what to change."""
+        ready = prepared(subject, parameters.asked)
+        method = kind.method(parameters, ready, subject)
+        found = chosen(ready, method, kind.places, layers_of(parameters))
+        return cls(kind, subject, parameters, ready, method, found)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The taps that are computed."""
+        return self.chosen.keys(self.ready)
+
+    def seed(self, context: Context) -> int:
+        """0 where nothing is drawn, so that equal passes of several analyses are one."""
+        return seed_for(context.digest, 0) if self.kind.draws else 0
+
+    def shown(self) -> Maps:
+        """What the pictures show."""
+        return maps(self.subject, self.ready, self.method, self.kind.places, self.keys)
+
+    def certified(self) -> tuple[str, ...]:
+        """The taps whose attributions are checked."""
+        return certified(self.ready, self.method, self.parameters, self.keys)
+
+    def request(self, context: Context) -> AttributionPass:
+        """The pass over all examples, with what is kept of the first of them."""
+        chunks = self.method.plan(self.ready, context.memory_bytes, context.threads, self.keys)
+        compared = drawn(chunks.taps, self.parameters.verify, seed_for(context.digest, 0))
+        shown, checked = self.shown(), self.certified()
+        kept = {*compared, *checked}
+        return AttributionPass(
+            asked=self.parameters.asked, method=self.method, chunks=chunks, seed=self.seed(context),
+            whole=tuple(key for key in chunks.taps if key in kept), maps=shown.of,
+            first=max(VERIFIED, shown.examples, self.parameters.certificate_examples if checked else 0),
+        )  # fmt: skip
+
+
+def applies(kind: Kind, subject: Subject, parameters: AttributionParameters) -> tuple[str, ...]:
+    """Why the question cannot be asked of this subject; empty where it can."""
+    if subject.black_box:
+        return (ONLY_OUTPUTS,)
+    try:
+        case = Case.of(kind, subject, parameters)
+    except (SweepRefused, NotFinite, AnalysisError) as error:
+        remedy = error.remedy if isinstance(error, AnalysisError) else None
+        return (f"{error}" + (f". {remedy}" if remedy else ""),)
+    if not case.chosen.taps:
+        reasons = tuple(f"{each.subject}: {each.because}" for each in case.chosen.others)
+        return reasons[:_REASONS] or (f"no {kind.places.removesuffix('s')} of this model can be attributed to",)
+    return ()
+
+
+_REASONS = 20
+"""More than these say nothing new."""
+
+
+def parts(kind: Kind, subject: Subject, parameters: AttributionParameters, context: Context) -> tuple[Part, ...]:
+    """One part: one pass over all examples."""
+    case = Case.of(kind, subject, parameters)
+    request = case.request(context)
+    compared = drawn(request.chunks.taps, parameters.verify, seed_for(context.digest, 0))
+    plan: dict[str, JsonValue] = {
+        "examples": len(case.ready), "compared": list(compared), "certified": list(case.certified()),
+        "maps": [key for key, _ in request.maps],
+    }  # fmt: skip
+    return (Part(index=0, requests=(request,), plan=plan),)
+
+
+def compute(kind: Kind, subject: Subject, part: Part, parameters: AttributionParameters, context: Context) -> Partial:
+    """Totals per example, sums over examples, what is kept of the first, captum's opinion, and the certificate."""
+    (request,) = part.requests
+    assert isinstance(request, AttributionPass)
+    made: Swept = context.run(request, subject)
+    give_back_freed_pages()  # what follows has other sizes than the sweep
+    verified = _verified(request, made, prepared(subject, parameters.asked), part, context)
+    checked = _certified(kind, subject, parameters, request, made, part, context)
+    spread: dict[str, JsonValue] = {
+        key: _spread(found) for key in request.chunks.taps if (found := made.concentration.of(key)) is not None
+    }
+    values: dict[str, JsonValue] = {"verified": verified, "certified": checked, "spread": spread}
+    return Partial(values=values, arrays=_arrays(request, made))
+
+
+def _arrays(request: AttributionPass, made: Swept) -> dict[str, Tensor]:
+    arrays = {"output": made.ends.output, "baseline_output": made.ends.baseline_output}
+    for key in request.chunks.taps:
+        sums = made.moments.of(key).sums
+        arrays |= {f"signed/{key}": made.totals.signed(key), f"absolute/{key}": made.totals.absolute(key)}
+        arrays |= {f"{name}/{key}": each for name, each in zip(("sum", "magnitude", "square"), sums, strict=True)}
+    arrays |= {f"map/{key}": made.maps.of(key) for key, _ in request.maps}
+    return arrays
+
+
+def _verified(request: AttributionPass, made: Swept, ready: Prepared, part: Part, context: Context) -> list[JsonValue]:
+    few, found = ready.examples(VERIFIED), list[JsonValue]()
+    compared = _strings(part.plan["compared"])
+    for done, key in enumerate(compared):
+        context.progress(done / len(compared), f"captum: {key}")
+        ours = {key: made.kept.of(key)[:VERIFIED]}
+        (check,) = request.method.verify(few, request.chunks, ours, request.seed)
+        found.append({"layer": check.layer, "difference": check.difference, "reason": check.reason})
+    return found
+
+
+def _certified(
+    kind: Kind, subject: Subject, parameters: AttributionParameters, request: AttributionPass, made: Swept, part: Part,
+    context: Context,
+) -> JsonValue:  # fmt: skip
+    places = _strings(part.plan["certified"])
+    if not places:
+        return None
+    few = prepared(subject, parameters.asked).examples(parameters.certificate_examples)
+    presented: Mapping[str, Tensor] = {key: made.kept.of(key)[: len(few)] for key in places}
+    found = certificate(
+        kind, parameters, request.method, few, presented, seed=request.seed, memory_bytes=context.memory_bytes,
+        threads=context.threads, told=lambda fraction, what: context.progress(fraction, f"certificate: {what}"),
+    )  # fmt: skip
+    dumped: JsonValue = found.model_dump(mode="json")
+    return dumped
+
+
+def _spread(found: Concentrated) -> JsonValue:
+    kept = {"half": found.half, "effective": found.effective, "gini": found.gini}
+    return {
+        name: {"value": each.value, "low": each.low, "high": each.high, "n": each.n, "interval": each.method}
+        for name, each in kept.items()
+    }
+
+
+def _strings(value: JsonValue) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def again(case: Case, context: Context) -> Swept:
+    """The pass that was made, from those this group keeps."""
+    made: Swept = context.run(case.request(context), case.subject)
+    return made
+
+
+def few_of(case: Case, count: int) -> Case:
+    """The same analysis of the first examples."""
+    return replace(case, ready=case.ready.examples(count))

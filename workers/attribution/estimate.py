@@ -1,0 +1,48 @@
+"""What will a whole analysis take: its pass, captum's comparison, the certificate and the controls?
+
+The peak is either the loading of the model, or what runs after the pass while the sums of the analysis are held.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from workers.attribution.certificate import extra
+from workers.attribution.compute import VERIFIED, Case, Kind
+from workers.attribution.controls import CONTROL_EXAMPLES
+from workers.attribution.parameters import AttributionParameters
+from workers.attribution.places import unit_bytes
+from workers.kind import Quote
+from workers.subject.subject import Subject
+from workers.sweep.plan import held_bytes
+
+_FIRST_USE_BYTES, _ONEDNN_BYTES = 40 << 20, 8 << 20
+"""What the first use of the numerical libraries takes in a process: kernels, their caches, pages of code."""
+
+_KEPT_PAGES = 1.125
+"""Resident bytes for each byte of a sweep: freed pages are given back once they are an eighth more (KeptPages)."""
+
+_IN_ONEDNN = (nn.modules.conv._ConvNd, nn.RNNBase)
+
+_LOADING, _LOADED = 3.0, 1.3
+"""Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
+
+
+def estimate(kind: Kind, subject: Subject, parameters: AttributionParameters, memory_bytes: int) -> Quote:
+    """Above the freshly forked child. Raises SweepRefused where the budget is too small."""
+    case = Case.of(kind, subject, parameters)
+    ready, method, n = case.ready, case.method, len(case.ready)
+    chunks = method.plan(ready, memory_bytes, 1, case.keys)
+    once, more = method.quote(ready, chunks), extra(kind, parameters, n)
+    weights = sum(t.numel() * t.element_size() for t in (*ready.model.parameters(), *ready.model.buffers()))
+    held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
+    data = sum(tensor.numel() * tensor.element_size() for tensor in held)
+    again = (CONTROL_EXAMPLES * min(n, 4) + parameters.verify * min(n, VERIFIED) + more.examples) / n
+    whole = sum(unit_bytes(ready, method, key) for key in case.certified()) * min(n, parameters.certificate_examples)
+    certifying = more.held * whole + (weights if more.held else 0)
+    sweeping = _LOADED * weights + _KEPT_PAGES * once.bytes + held_bytes(ready.probe, chunks) + certifying
+    code = _FIRST_USE_BYTES + (_ONEDNN_BYTES if any(isinstance(m, _IN_ONEDNN) for m in ready.model.modules()) else 0)
+    return Quote(
+        seconds=once.seconds * (1 + again) + more.rows * ready.probe.cost.row_seconds,
+        bytes=code + int(max(_LOADING * weights, sweeping)) + 2 * data,
+    )

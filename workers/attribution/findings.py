@@ -1,0 +1,94 @@
+"""What must a reader know before relying on these attributions?"""
+
+from __future__ import annotations
+
+from service.contracts.outcome import Finding
+from workers.attribution.outcome import AttributionOutcome
+from workers.attribution.parameters import AttributionParameters
+from workers.attribution.spec import Attribution
+
+NOT_USABLE = "not-usable-in-a-report"
+_CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
+
+
+def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> tuple[Finding, ...]:
+    """The gravest first."""
+    return (*_unusable(outcome), *_disagreeing(outcome), *_incomplete(outcome), *_still(kind, outcome))
+
+
+def _unusable(outcome: AttributionOutcome) -> list[Finding]:
+    if outcome.certified is None or outcome.usable:
+        return []
+    made = outcome.certified.certificate
+    failed = any(each.necessary and each.verdict == "failed" for each in made.checks)
+    return [
+        Finding(
+            code=NOT_USABLE if failed else "not-certified",
+            severity="failure" if failed else "warning",
+            raised_if="a necessary check of the certificate failed" if failed else "no necessary check could be made",
+            meaning="What an attribution of this model must satisfy, this one does not: it does not explain the model."
+            if failed
+            else "Nothing speaks against these attributions, and nothing for them.",
+            advice="Do not show these numbers in a report. Ask another method, another baseline or more steps, and read"
+            " what each check found.",
+            evidence=made.because,
+        )
+    ]
+
+
+def _incomplete(outcome: AttributionOutcome) -> list[Finding]:
+    if outcome.tolerance is None:
+        return []
+    more = "" if outcome.steps is None else f"Ask again with more than {outcome.steps} steps"
+    if outcome.settings.get("rule") == "captum":
+        more += ", or with the rule trapezoid"
+    short = {each.key: each.completeness_error for each in outcome.own if each.key in outcome.missed}
+    return [
+        Finding(
+            code="completeness-not-met",
+            severity="warning",
+            raised_if=f"the completeness error of a cut layer is above {outcome.tolerance:g} of the output's change",
+            meaning="The attributions of this layer do not add up to the change of the output: they carry an error of"
+            " that size.",
+            advice=f"{more or 'Ask another method, or float64'}.",
+            evidence=f"{key}: {error.value:.3g}, n = {error.n}",
+            layer=key,
+        )
+        for key, error in short.items()
+        if error is not None
+    ][:_MOST]
+
+
+_MOST = 200
+
+
+def _disagreeing(outcome: AttributionOutcome) -> list[Finding]:
+    tolerance = _CAPTUM_TOLERANCE[outcome.precision]
+    return [
+        Finding(
+            code="captum-disagrees",
+            severity="failure",
+            raised_if=f"captum's numbers for a layer differ by more than {tolerance:g} of its largest attribution",
+            meaning="Two implementations of one formula give different numbers; at least one is wrong.",
+            advice="Do not use this layer's numbers; report the analysis with its id.",
+            evidence=f"{check.layer}: {check.difference:.3g}",
+            layer=check.layer,
+        )
+        for check in outcome.verified
+        if check.difference is not None and check.difference > tolerance
+    ]
+
+
+def _still(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> list[Finding]:
+    change = outcome.output_change
+    if change is None or change.value != 0 or change.low not in (None, 0.0):
+        return []
+    return [
+        Finding(
+            code="output-does-not-change",
+            severity="warning",
+            raised_if="the target is the same at every input as at its baseline",
+            meaning=f"There is no change to attribute; every {kind.noun} only cancels out.",
+            advice="Choose another baseline, for example the mean of the data.",
+        )
+    ]
