@@ -112,7 +112,7 @@ def entered(
     origins = [origin(model, inputs, ids[each.input], each, x, rows) for each, x in zip(found, made, strict=True)]
     kept = tuple(x if isinstance(start, Ids) else start for x, start in zip(inputs, starts, strict=True))
     return Entered(
-        model=entry.eval() if not model.training else entry, x=(*made, *inputs), origin=(*origins, *kept),
+        model=entry, x=(*made, *inputs), origin=(*origins, *kept),
         inputs={
             **{name: at for at, name in enumerate(entrance_names)},
             **{name: len(found) + at for name, at in floating.items()},
@@ -148,9 +148,11 @@ def _embedded(
     """The entrances of all inputs of ids, and the inputs that have any; shown to be all the ids do."""
     if not ids:
         return (), set()
-    few = batch(tuple(each[:FEW] for each in inputs), rows or FEW)
-    changed = {at: batch((_others(inputs[at][:FEW], each, 1),), rows or FEW)[0] for at, each in ids.items()}
-    half = {at: batch((_others(inputs[at][:FEW], each, 2),), rows or FEW)[0] for at, each in ids.items()}
+    size = rows or FEW
+    some = tuple(each[: min(size, FEW)] for each in inputs)
+    few = batch(some, size)
+    changed = {at: batch((_others(some[at], each, 1),), size)[0] for at, each in ids.items()}
+    half = {at: batch((_others(some[at], each, 2),), size)[0] for at, each in ids.items()}
     places = entrances(model, few, changed, half)
     moving = {at for at, each in places.items() if each}
     found = tuple({(each.module, each.call): each for at in sorted(moving) for each in places[at]}.values())
@@ -160,12 +162,14 @@ def _embedded(
 
 
 def _others(ids: Tensor, about: Ids, every: int) -> Tensor:
-    """Another id in every place, or every second or further one, but for what is padding or may be."""
-    up = ids + 1
-    up = torch.where(up == about.pad, up + 1, up) if about.pad is not None else up
-    down = ids - 1
-    down = torch.where(down == about.pad, down - 1, down) if about.pad is not None else down
-    other = torch.where(up <= about.high, up, torch.where(down >= about.low, down, ids))
+    """Another id in every place, or every second or further one, but for what is padding or may be.
+
+    A lower one where one is above the lowest, which may be padding: it is in every table that the id itself is in.
+    """
+    down, up = (ids + step for step in (-1, 1))
+    if about.pad is not None:
+        down, up = (torch.where(each == about.pad, each + step, each) for each, step in ((down, -1), (up, 1)))
+    other = torch.where(down > about.low, down, torch.where(up <= about.high, up, ids))
     real = about.real[: len(ids)]
     padding = ids == about.pad if about.pad is not None else _trailing(ids, about.low)
     turn = torch.arange(ids[0].numel(), device=ids.device).reshape(ids.shape[1:]) % every == 0

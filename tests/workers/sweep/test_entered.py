@@ -26,6 +26,8 @@ from workers.sweep.embedded import Average, Ids
 from workers.sweep.entered import Entered, entered
 from workers.sweep.entrances import Entrance, NoEmbedding
 from workers.sweep.jump import MOST, jump, why_jumps
+from workers.sweep.probe import probe
+from workers.sweep.refusals import TrainingMode
 from workers.sweep.target import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::captum", "ignore:::transformers")
@@ -176,14 +178,15 @@ def test_a_path_may_begin_at_the_average_embedding_of_all_real_positions():
     assert torch.equal(made.origin[0][1, 3:], made.x[0][1, 3:])
 
 
-def test_many_examples_are_embedded_in_batches_and_a_fixed_batch_is_filled():
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_fixed_batch_is_filled(rows):
     class Static(networks.Reader):
         def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-            assert len(ids) == 2
+            assert len(ids) == rows
             return super().forward(ids, mask)
 
     network = networks.ready(Static())
-    made = entered(network, (TEXT, MASK), (ids_from(real=MASK.bool()), MASK), rows=2)
+    made = entered(network, (TEXT, MASK), (ids_from(real=MASK.bool()), MASK), rows=rows)
     assert torch.equal(made.x[0], networks.ready(networks.Reader()).words(TEXT))
 
 
@@ -270,6 +273,15 @@ def test_a_mask_before_the_ids_stays_where_it_is():
 
 
 # --- refusals
+
+
+def test_a_layer_in_training_mode_stays_so_and_is_refused():
+    network = networks.resnet()
+    network[1].train()
+    x = networks.points(2, 3, 12, 12)
+    made = entered(network, (x,), (torch.zeros_like(x[:1]),))
+    with pytest.raises(TrainingMode, match="module '1'"):
+        probe(made.model, made.x, made.origin, Target.classes(1))
 
 
 class Functional(nn.Module):

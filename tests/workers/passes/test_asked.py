@@ -1,4 +1,4 @@
-"""A request put together for whole subjects: ids, errors, other outputs, and what is held."""
+"""Requests for whole subjects: ids, errors, other outputs, and what is held."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from lamina.zoo.families import FAMILIES
 from lamina.zoo.files import write
 from tests.workers.subjects import subject
 from tests.workers.sweep.conftest import run
-from workers.passes.entering import Explained, explained
+from workers.passes.asked import Asked, prepared
 from workers.subject import pt2
 from workers.subject.outputs import Whole
 from workers.subject.subject import Subject
 from workers.sweep.completeness import completeness
 from workers.sweep.entrances import NoEmbedding
+from workers.sweep.ready import Prepared
 from workers.sweep.target import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore:::torch")
@@ -37,14 +38,13 @@ def of(name: str, folder: Path | None = None) -> Subject:
     return dataclasses.replace(made, model=loaded.model, outputs=loaded.names)
 
 
-def ask(about: Subject, target: str = "predicted", baseline: str = "zero", examples: int = 3) -> Explained:
-    return explained(
-        about, about.examples["evaluation"], target=target, scale="output", baseline=baseline, examples=examples,
-        dtype=torch.float64,
-    )  # fmt: skip
+def ask(about: Subject, target: str = "predicted", baseline: str = "zero", examples: int = 3) -> Prepared:
+    return prepared(
+        about, Asked(target=target, scale="output", baseline=baseline, examples=examples, precision="float64")
+    )
 
 
-def worst(made: Explained, key: str | None = None) -> float:
+def worst(made: Prepared, key: str | None = None) -> float:
     """The completeness error of a layer, or of all inputs together, where the target changes."""
     swept = run(made.model, made.x, made.origin, made.target, steps=400, rule="trapezoid")
     signed = sum(swept.totals.signed(each) for each in ([key] if key else made.inputs))
@@ -79,15 +79,17 @@ def test_the_target_of_a_causal_model_is_its_largest_logit_after_the_last_token(
         assert torch.equal(made.target.select(made.model(*made.x), 3), made.outputs[:, -1].amax(1))
 
 
-def test_a_mask_is_held_and_named_and_the_embedded_ids_are_the_input():
-    made = ask(of("bert"))
-    assert (made.held, dict(made.inputs), made.entrances["input"].module) == (("mask",), {"input": 0}, "words")
+def test_a_mask_is_held_and_the_embedded_ids_are_the_input():
+    about = of("bert")
+    made, data = ask(about), about.examples["evaluation"]
+    assert made.inputs == ("input",)
+    with torch.no_grad():
+        assert torch.equal(made.x[0], FAMILIES["bert"].network().double().words(data.inputs[:3]))
+    assert torch.equal(made.origin[2], data.further[0][:3])
 
 
 def test_a_further_input_of_ids_has_its_name():
-    made = ask(of("t5"), baseline="mean")
-    assert dict(made.inputs) == {"input": 0, "input_summary": 1}
-    assert made.held == ()
+    assert ask(of("t5"), baseline="mean").inputs == ("input", "input_summary")
 
 
 def test_an_anomaly_is_explained_by_the_input_and_its_error_is_that_of_the_reconstruction():
@@ -130,7 +132,7 @@ def test_every_output_of_an_exported_network_can_be_asked_about(tmp_path):
 
 def test_several_outputs_share_one_forward_pass(tmp_path):
     about = of("policy", tmp_path)
-    whole = Whole(about.model).eval()
+    whole = Whole(about.model)
     given = about.arguments(about.examples["evaluation"])
     with torch.no_grad():
         policy, value = whole(*given)
