@@ -56,6 +56,11 @@ def relevances(attentions: Sequence[Tensor]) -> Iterator[Tensor]:
         yield made
 
 
+def beyond_identity(relevance: Tensor) -> Tensor:
+    """R - I: what attention brought, without what each token is to itself before any."""
+    return relevance - _identity(relevance)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Crossed:
     """Relevance in a decoder, (n, T, S) to the tokens of the encoder and (n, T, T) to its own."""
@@ -87,8 +92,7 @@ def crossed_relevances(
 
 
 def _normalised(relevance: Tensor) -> Tensor:
-    identity = _identity(relevance)
-    rest = relevance - identity
+    identity, rest = _identity(relevance), beyond_identity(relevance)
     sums = rest.sum(-1, keepdim=True)
     return torch.where(sums > 0, rest / sums.where(sums > 0, torch.ones_like(sums)), torch.zeros_like(rest)) + identity
 

@@ -17,7 +17,7 @@ from workers.attention.capture import Caught, captured
 from workers.attention.find import Attention
 from workers.attention.operators import Change
 from workers.attention.refusals import AttentionRefused
-from workers.attention.rollout import Heads, crossed_relevances, joined, relevances, rollouts, weighted
+from workers.attention.rollout import Heads, beyond_identity, crossed_relevances, joined, relevances, rollouts, weighted
 from workers.attention.spread import distance, entropy
 from workers.attention.structure import EncoderDecoder, Stack
 from workers.numerics.determinism import require_finite
@@ -240,7 +240,7 @@ def _rows(
             made = rollouts([joined(by_bit[each.bit][0], question.heads) for each in structure.layers])
             return torch.cat([reading @ each for each in made], 1), None
         made = relevances([positive(each) for each in structure.layers])
-        return torch.cat([reading @ each - reading for each in made], 1), None
+        return torch.cat([reading @ beyond_identity(each) for each in made], 1), None
     crossed = list(
         crossed_relevances(
             [positive(each) for each in structure.encoder.layers],
@@ -249,4 +249,4 @@ def _rows(
         )
     )
     source = torch.cat([reading @ each.source for each in crossed], 1)
-    return source, torch.cat([reading @ each.own - reading for each in crossed], 1)
+    return source, torch.cat([reading @ beyond_identity(each.own) for each in crossed], 1)

@@ -15,7 +15,12 @@ def entropy(weights: Tensor, asking: Tensor) -> Tensor:
 
     weights: (n, heads, queries, keys). 0 where a query attends to one token; ln(keys) where to all alike.
     """
-    return _mean(-torch.xlogy(weights, weights).sum(-1), asking)
+    return _mean(entropy_of(weights), asking)
+
+
+def entropy_of(shares: Tensor) -> Tensor:
+    """(...), nat: of (..., k) that sum to one along the last axis."""
+    return -torch.xlogy(shares, shares).sum(-1)
 
 
 def distance(weights: Tensor, asking: Tensor, places: Tensor | None = None) -> Tensor:

@@ -72,27 +72,39 @@ def read(ready: Prepared, found: Blocks, batch: int, best: int = 5) -> Iterator[
     for start in range(0, len(ready), batch):
         some = ready.examples(start, min(start + batch, len(ready)))
         with torch.no_grad():
-            own, states = _stopped(some, found)
-            yield _block(start, own, states, found, best)
+            own = _Stopped(some, found)
+            yield _block(start, own.logits, [own.at(state) for state in own.states], found, best)
 
 
-def _stopped(some: Prepared, found: Blocks) -> tuple[Tensor, list[Tensor]]:
-    """The model's logits, and those after each layer of `found`; (n, vocabulary) each."""
-    x = _padded(some.x, some.probe.rows or some.probe.least_rows)
-    model, n = some.model, len(some)
-    with _recorded(model, found.all) as given:
-        own = logits(some.target, model(*x), n)
-    last = found.blocks[-1]
-    kept = _in_order(given, found)
-    states = [tensors(tree)[tap.position] for tap, tree in zip(found.all, kept, strict=True)]
-    if any(state.shape != states[-1].shape for state in states):
-        raise NoLens(f"'{last.key}' gives its state in another arrangement than the layers before it")
-    read = []
-    blocks = kept[-len(found.blocks) :]
-    for state in states:
-        with _standing_in(model, found.blocks, [*blocks[:-1], _with(blocks[-1], last.position, state)]):
-            read.append(logits(some.target, model(*x), n))
-    return own, read
+def after(ready: Prepared, found: Blocks, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """(n, vocabulary): the logits when the state after the last block is `change` of what it is; for controls."""
+    with torch.no_grad():
+        own = _Stopped(ready, found)
+        return own.at(change(own.states[-1]))
+
+
+class _Stopped:
+    """A pass over some examples, and the rest of the model on whatever state it is given.
+
+    logits: the model's own, (n, vocabulary). states: after each layer of `Blocks.all`, as the modules give them.
+    """
+
+    def __init__(self, some: Prepared, found: Blocks) -> None:
+        self._some, self._last, self._blocks = some, found.blocks[-1], found.blocks
+        self._x = _padded(some.x, some.probe.rows or some.probe.least_rows)
+        with _recorded(some.model, found.all) as noted:
+            self.logits = logits(some.target, some.model(*self._x), len(some))
+        kept = _in_order(noted, found)
+        self._given = kept[-len(found.blocks) :]
+        self.states = [tensors(tree)[tap.position] for tap, tree in zip(found.all, kept, strict=True)]
+        if any(state.shape != self.states[-1].shape for state in self.states):
+            raise NoLens(f"'{self._last.key}' gives its state in another arrangement than the layers before it")
+
+    def at(self, state: Tensor) -> Tensor:
+        """(n, vocabulary): the logits with `state` in the place of that after the last block."""
+        outputs = [*self._given[:-1], _with(self._given[-1], self._last.position, state)]
+        with _standing_in(self._some.model, self._blocks, outputs):
+            return logits(self._some.target, self._some.model(*self._x), len(self._some))
 
 
 @contextmanager
