@@ -14,7 +14,9 @@ from torch import Tensor
 
 from workers.sweep.captum_check import Verification, verify
 from workers.sweep.completeness import Endpoints
+from workers.sweep.jump import why_jumps
 from workers.sweep.method import settings
+from workers.sweep.methods.along import applicable
 from workers.sweep.plan import Plan, Quote, quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
@@ -42,9 +44,9 @@ class Conductance:
     def as_json(self) -> dict[str, JsonValue]:
         return settings(self)
 
-    def obstacle(self, _ready: Prepared, _tap: Tap) -> str:
-        """Every tap on the path has a conductance."""
-        return ""
+    def obstacle(self, ready: Prepared, _tap: Tap) -> str:
+        """Every tap has a conductance, if only steps can follow the path."""
+        return why_jumps(ready.jump)
 
     def units(self, tap: Tap) -> tuple[int, ...]:
         return tap.shape
@@ -53,7 +55,8 @@ class Conductance:
         return tap.cut
 
     def plan(self, ready: Prepared, memory_bytes: int, threads: int, layers: tuple[str, ...]) -> Plan:
-        return ready.plan(self.steps + 1, memory_bytes, threads, layers)
+        named = applicable(ready, layers or tuple(tap.key for tap in ready.layers), self.obstacle, self.name)
+        return ready.plan(self.steps + 1, memory_bytes, threads, named)
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         return quote(ready.probe, chunks, len(ready))

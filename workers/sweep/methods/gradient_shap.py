@@ -124,7 +124,11 @@ class GradientShap(Along):
                 continue
             base = start_of if self.baselines == "declared" else _chosen(other, draws, first).to(own)
             given = self._with_noise(own, noise, ranges) if self.noise else own
-            weight = torch.tensor([each.coefficient for each in draws]).to(own).view(-1, *[1] * (own.ndim - 1))
+            weight = (
+                torch.tensor([each.coefficient for each in draws], dtype=torch.float64)
+                .to(own)
+                .view(-1, *[1] * (own.ndim - 1))
+            )
             inputs.append(given)
             between.append(weight * given + (1 - weight) * base)
             bases.append(base)

@@ -14,6 +14,7 @@ from captum import attr
 from torch import Tensor
 
 from workers.numerics.quadrature import Quadrature, gauss_legendre, uniform
+from workers.sweep.jump import why_jumps
 from workers.sweep.methods.along import OnInputs, Shared
 from workers.sweep.methods.readings import Weighted
 from workers.sweep.methods.twin import One, Theirs, only
@@ -44,6 +45,10 @@ class InternalInfluence(Shared):
     def points(self) -> tuple[float, ...]:
         return quadrature(self.rule, self.steps).nodes
 
+    def obstacle(self, ready: Prepared, _tap: Tap) -> str:
+        """Every tap has an influence, if only steps can follow the path."""
+        return why_jumps(ready.jump)
+
     def reading(self, _ready: Prepared, _tap: Tap, zeros: Tensor, _chunks: int) -> Reading:
         return Weighted(quadrature(self.rule, self.steps).weights, zeros, times_change=False)
 
@@ -69,6 +74,9 @@ class IntegratedGradients(OnInputs, Shared):
     @property
     def points(self) -> tuple[float, ...]:
         return quadrature(self.rule, self.steps).nodes
+
+    def obstacle(self, ready: Prepared, tap: Tap) -> str:
+        return OnInputs.obstacle(self, ready, tap) or why_jumps(ready.jump)
 
     def complete(self, _ready: Prepared, tap: Tap) -> bool:
         """Of several inputs none is complete alone: together they are."""
