@@ -14,6 +14,7 @@ from workers.passes.targets import compared_input, network_of, target_of
 from workers.subject.subject import Subject
 from workers.sweep.copies import in_precision
 from workers.sweep.entered import entered
+from workers.sweep.jump import jump
 from workers.sweep.probe import probe
 from workers.sweep.ready import Prepared
 from workers.sweep.run import outputs
@@ -67,5 +68,5 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
     seen = probe(made.model, made.x, made.origin, target, rows=batch)
     return Prepared(
         model=made.model, x=made.x, origin=made.origin, target=target, outputs=given, labels=labels,
-        probe=replace(seen, inputs=made.inputs),
+        probe=replace(seen, inputs=made.inputs), jump=jump(made.model, made.x, made.origin, target, batch),
     )  # fmt: skip

@@ -21,6 +21,7 @@ class Prepared:
     outputs: what the network gives for x, (examples, ...), the tensor that the target reads. labels: (examples,).
     first: the place of the first of these examples among all, by which it draws its random numbers.
     others: inputs, like x, from which baselines are drawn; x itself where there are none.
+    jump: the share of the target's change that is made as soon as the path begins (`workers.sweep.jump`).
     """
 
     model: nn.Module
@@ -32,6 +33,7 @@ class Prepared:
     labels: Tensor | None = None
     first: int = 0
     others: tuple[Tensor, ...] = ()
+    jump: float = 0.0
 
     def __len__(self) -> int:
         """How many examples."""
