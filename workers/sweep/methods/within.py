@@ -36,11 +36,14 @@ from workers.sweep.run import OnChunk
 LEAST_STEPS = 8
 """Steps of the first round."""
 
+_ROUNDING = 8
+"""Units in the last place of the target that two passes in different batches may lie apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled(Endpoints):
     """steps: of each example, (examples,) int64. errors: by tap that must be complete, of each example, (examples,)
-    float64; zero where nothing changed and nothing was attributed, infinite where only the latter is not so."""
+    float64; zero where what is missing is within the rounding of the target."""
 
     steps: Tensor
     errors: Mapping[str, Tensor]
@@ -212,10 +215,10 @@ class _Told:
 
 
 def _error(values: Tensor, ends: Endpoints) -> Tensor:
-    """(examples,): infinite where nothing changed but something was attributed."""
+    """(examples,), float64."""
     delta = completeness(values.flatten(1).sum(1, dtype=torch.float64), ends).delta.abs()
-    change = ends.difference.abs()
-    return torch.where(delta == 0, torch.zeros_like(delta), delta / change)
+    rounding = _ROUNDING * torch.finfo(values.dtype).eps * torch.maximum(ends.output.abs(), ends.baseline_output.abs())
+    return torch.where(delta <= rounding, 0.0, delta / ends.difference.abs())
 
 
 def _runs(chosen: Tensor) -> Iterator[tuple[int, int]]:
