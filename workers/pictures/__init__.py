@@ -1,1 +1,1 @@
-"""Pictures that a computation draws itself, as PNG: rasters, where numbers lie over an input."""
+"""What is seen of attributions: PNGs where numbers lie over an input, figures as values everywhere else."""

@@ -11,23 +11,15 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
-from torch import Tensor
 
 from service.contracts.section import Bar, Bars, Blank, Cell, Column, Heat, Number, Table, Word
 from workers.numerics.intervals import Interval
-from workers.pictures.layers import spread
+from workers.pictures.layers import LayerLine, spread
 from workers.sweep.depth import AtDepth, Depth
 
-_MOST_COLUMNS, _MOST_ROWS, _MOST_BARS = 64, 40, 60
+_MOST_COLUMNS, _MOST_ROWS, _MOST_BARS = 48, 40, 60
+_MOST_TICKS = 16
 _MOST_LETTERS, _TOKEN_LETTERS = 128, 24
-
-
-@dataclass(frozen=True, slots=True)
-class LayerLine:
-    """What one layer attributes along a sequence: (tokens or steps,), signed, in the unit of the target."""
-
-    name: str
-    attribution: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +40,16 @@ def token_map(tokens: Sequence[str], layers: Sequence[LayerLine], unit: str, of:
     names = [_shown(token) for token in tokens]
     bins = _bins(len(names))
     columns = [names[a] if b == a + 1 else f"{names[a]}\u2026{names[b - 1]} ({a}\u2013{b - 1})" for a, b in bins]
-    return _map(
-        "Attribution by layer and token", ("Token", "token"), columns, bins, layers, unit,
-        f"{of} One scale for all layers; blue raises the target, orange lowers it.",
-    )  # fmt: skip
+    return _map("Attribution by layer and token", ("Token", "token"), columns, columns, bins, layers, unit, of)
 
 
 def time_map(steps: int, layers: Sequence[LayerLine], unit: str, of: str) -> Heat:
     """A series: a row for each layer, early to deep, a column for each time step, from 0. As `token_map`."""
     bins = _bins(steps)
     columns = [f"{a}" if b == a + 1 else f"{a}\u2013{b - 1}" for a, b in bins]
-    return _map(
-        "Attribution by layer and time", ("Time step", "step"), columns, bins, layers, unit,
-        f"{of} One scale for all layers; blue raises the target, orange lowers it.",
-    )  # fmt: skip
+    every = ceil(len(bins) / _MOST_TICKS)
+    ticks = [f"{a}" if at % every == 0 else "" for at, (a, _) in enumerate(bins)]
+    return _map("Attribution by layer and time", ("Time step", "step"), columns, ticks, bins, layers, unit, of)
 
 
 def layer_share(found: Depth) -> Bars:
@@ -133,15 +121,20 @@ def unit_bars(layer: str, units: Sequence[UnitMean], unit: str, of: int) -> Bars
 
 
 def _map(
-    title: str, along: tuple[str, str], columns: Sequence[str], bins: Sequence[tuple[int, int]],
-    layers: Sequence[LayerLine], unit: str, caption: str,
+    title: str, along: tuple[str, str], columns: Sequence[str], ticks: Sequence[str], bins: Sequence[tuple[int, int]],
+    layers: Sequence[LayerLine], unit: str, of: str,
 ) -> Heat:  # fmt: skip
+    """along: the sequence's name and its element's. columns: names for the table; ticks: as many for the axis."""
     length = bins[-1][1]
     for layer in layers:
         if layer.attribution.shape != (length,) or not bool(torch.isfinite(layer.attribution).all()):
             raise ValueError(f"layer '{layer.name}' needs one finite attribution for each of {length} {along[1]}s")
     chosen = [layers[at] for at in spread(len(layers), _MOST_ROWS)]
     values = [[float(each.attribution[a:b].sum(dtype=torch.float64)) for a, b in bins] for each in chosen]
+    caption = (
+        f"{of} One scale for all layers; blue raises the target, orange lowers it. Behind the first layers a column is"
+        f" a position, which may hold what was read from other {along[1]}s."
+    )
     widest = bins[0][1] - bins[0][0]
     last = bins[-1][1] - bins[-1][0]
     if widest > 1:
@@ -150,7 +143,7 @@ def _map(
         )
     return Heat(
         title=title, row_title="Layer, early to deep", column_title=along[0], value_title=f"Attribution ({unit})",
-        rows=tuple(each.name for each in chosen), columns=tuple(columns),
+        rows=tuple(each.name for each in chosen), columns=tuple(ticks),
         values=tuple(map(tuple, values)),
         table=_long_table(title, along[0], [each.name for each in chosen], columns, bins, values, unit),
         caption=caption + _of_many(len(layers), _MOST_ROWS),
@@ -177,7 +170,7 @@ def _long_table(
 
 
 def _bins(length: int) -> list[tuple[int, int]]:
-    """At most 64 columns, each of as many neighbours as the next, the last of what is left."""
+    """At most 48 columns (more names have no room), each of equally many neighbours, the last of what is left."""
     if length < 1:
         raise ValueError("a map needs a sequence of at least one")
     each = ceil(length / _MOST_COLUMNS)

@@ -50,6 +50,14 @@ class LayerMap:
     attribution: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class LayerLine:
+    """What one layer attributes along the sequence of one example: (tokens or steps,), signed, summed over channels."""
+
+    name: str
+    attribution: Tensor
+
+
 def spread(count: int, most: int) -> tuple[int, ...]:
     """At most `most` of the indices 0 to count - 1, evenly over depth, the first and the last among them."""
     if count <= most:

@@ -8,11 +8,9 @@ has them in full.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from workers.pictures.colours import (
     LEGEND_HEIGHT,
@@ -30,6 +28,7 @@ from workers.pictures.colours import (
     writable,
     write,
 )
+from workers.pictures.layers import LayerLine
 
 MOST_TOKENS, MOST_LINES = 128, 12
 """A picture with more tokens or layers cannot be read; `layers.spread` chooses among layers."""
@@ -39,15 +38,7 @@ _PADDING, _STEP = 4, LINE_HEIGHT + 8
 _DARK = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLine:
-    """What one layer attributes to each token of one text: (tokens,), signed, summed over its channels."""
-
-    name: str
-    attribution: Tensor
-
-
-def token_lines(tokens: Sequence[str], layers: Sequence[TokenLine], unit: str, *, meaning: str = RAISES) -> bytes:
+def token_lines(tokens: Sequence[str], layers: Sequence[LayerLine], unit: str, *, meaning: str = RAISES) -> bytes:
     """A PNG: the text once per layer, all on one scale, which stands below.
 
     tokens: as they read. unit: of the attributions. meaning: what the colours say. Raises ValueError for more than

@@ -6,7 +6,8 @@ import torch
 from service.contracts.section import Heat
 from service.report.charts import specification
 from workers.numerics.intervals import Interval
-from workers.pictures.figures import LayerLine, UnitMean, layer_agreement, layer_share, time_map, token_map, unit_bars
+from workers.pictures.figures import UnitMean, layer_agreement, layer_share, time_map, token_map, unit_bars
+from workers.pictures.layers import LayerLine
 from workers.sweep.depth import LayerTotals, depth
 
 
@@ -35,21 +36,21 @@ def test_a_token_map_has_a_row_for_each_layer_and_a_column_for_each_token():
 
 def test_long_sequences_are_summed_into_columns_and_the_caption_says_so():
     made = time_map(150, lines(150), "logit", "Mean over 20 examples.")
-    assert len(made.columns) == 50
-    assert made.columns[:2] == ("0\u20132", "3\u20135")
-    assert made.values[0][1] == 4 + 5 + 6
+    assert len(made.columns) == 38
+    assert made.columns[:4] == ("0", "", "", "12")
+    assert [row[2] for row in rows(made)[:2]] == ["0\u20133", "4\u20137"]
+    assert made.values[0][1] == 5 + 6 + 7 + 8
     assert sum(made.values[1]) == 150 * 151
-    assert "Each column is the sum of 3 steps." in made.caption
-    odd = time_map(130, lines(130), "logit", "")
-    assert (len(odd.columns), odd.columns[-1], odd.values[0][-1]) == (44, "129", 130.0)
-    assert "sum of 3 steps, the last of 1." in odd.caption
-    assert sum(odd.values[0]) == 130 * 131 / 2
+    assert "Each column is the sum of 4 steps, the last of 2." in made.caption
+    even = time_map(96, lines(96), "logit", "")
+    assert (len(even.columns), even.values[0][-1]) == (48, 95.0 + 96.0)
+    assert even.caption.endswith("Each column is the sum of 2 steps.")
 
 
 def test_joined_tokens_are_named_by_their_ends_and_positions():
     made = token_map([f"w{at}" for at in range(100)], lines(100), "logit", "")
-    assert len(made.columns) == 50
-    assert made.columns[1] == "w2\u2026w3 (2\u20133)"
+    assert len(made.columns) == 34
+    assert made.columns[1] == "w3\u2026w5 (3\u20135)"
 
 
 def test_tokens_are_shown_even_where_they_are_nothing_to_see():
