@@ -119,10 +119,11 @@ class ByClass:
         self._totals[block.key].add(_both_totals(block), self._weights.of(block), group)
         sums = self._units[block.key]
         if sums is not None:
-            labelled = group >= 0
-            values = block.attribution[labelled.to(block.attribution.device)].to("cpu", torch.float64)
-            sums[0].index_add_(0, group[labelled], values)
-            sums[1].index_add_(0, group[labelled], values.abs())
+            labelled, values = group >= 0, block.attribution.to("cpu", torch.float64)
+            if not bool(labelled.all()):
+                group, values = group[labelled], values[labelled]
+            sums[0].index_add_(0, group, values)
+            sums[1].index_add_(0, group, values.abs())
 
     def _afforded(self, attribution: Tensor) -> Tensor | None:
         size = 16 * len(self.classes) * attribution[0].numel()
