@@ -90,7 +90,7 @@ class AttributionPass:
         """What passes must have in common to be made in one walk; None where this one is not a walk."""
         if not isinstance(self.method, AlongPath):
             return None
-        asked = replace(self.asked, target="", scale="output")
+        asked = replace(self.asked, target=_network(self.asked.target), scale="output")
         return (asked, self.method.points, replace(self.chunks, taps=()))
 
     def together(self, others: Sequence[Request], subject: Subject, context: Context) -> dict[Request, Swept]:
@@ -163,6 +163,12 @@ class _RowByRow:
 
 def _reducers(taking: _Taking) -> list[Reducer]:
     return [taking.totals, taking.moments, _RowByRow(taking.concentration), taking.maps, taking.kept]
+
+
+def _network(target: str) -> str:
+    """What a target says of the network: another output is another network, whose tensors have other places."""
+    prefix, separator, _ = target.partition("/")
+    return prefix if separator and prefix.startswith("output:") else ""
 
 
 def _stage(request: AttributionPass) -> str:
