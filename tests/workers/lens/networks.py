@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from lamina.zoo.family import Family
 from tests.workers.subjects import subject
-from workers.passes.entering import explained
+from workers.analyses.logit_lens.outcome import LensParameters
+from workers.passes import asked as passes
 from workers.subject.subject import Subject
-from workers.sweep.probe import probe
 from workers.sweep.ready import Prepared
 
 TOKENS, WORDS = 3, 4
@@ -63,11 +63,6 @@ def of_family(family: Family, network: nn.Module, batch: int | None = None, exam
 
 def prepared(of: Subject, target: str = "next", examples: int = 4) -> Prepared:
     """What the lens is given."""
-    asked = explained(
-        of, of.examples["evaluation"], target=target, scale="output", baseline="zero", examples=examples,
-        dtype=next(of.model.parameters()).dtype,
-    )  # fmt: skip
-    seen = probe(asked.model, asked.x, asked.origin, asked.target, rows=of.manifest.batch)
-    return Prepared(
-        model=asked.model, x=asked.x, origin=asked.origin, target=asked.target, outputs=asked.outputs, probe=seen
-    )
+    precision = str(next(of.model.parameters()).dtype).removeprefix("torch.")
+    asked = LensParameters.model_validate({"target": target, "examples": examples, "precision": precision}).asked
+    return passes.prepared(of, asked)

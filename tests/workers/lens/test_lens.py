@@ -111,9 +111,8 @@ def test_on_classes_of_transformers_it_is_their_head_on_their_own_hidden_states(
     with torch.no_grad():
         said = network.stock(**dict(zip(network._names, x, strict=True)), output_hidden_states=True)
         hidden = said.decoder_hidden_states[1:-1] if name == "t5" else said.hidden_states[:-1]
-        norm = {"gpt": lambda s: network.transformer.ln_f(s), "llama": lambda s: network.model.norm(s)}.get(
-            name, lambda s: network.decoder.final_layer_norm(s)
-        )
+        norm = {"gpt": "transformer.ln_f", "llama": "model.norm", "t5": "decoder.final_layer_norm"}[name]
+        norm = network.get_submodule(norm)
         scale = network.stock.config.d_model**-0.5 if name == "t5" and network.stock.config.scale_decoder_outputs else 1
         at = torch.full((4,), 3) if name == "t5" else x[1].sum(1) - 1
         read = [network.lm_head(norm(state) * scale)[torch.arange(4), at] for state in hidden]
