@@ -21,7 +21,7 @@ class Choices(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves it so
         self.found = False
-        self._from_input = WeakTensorKeyDictionary()  # type: ignore[no-untyped-call] # torch leaves it so
+        self._from_input = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         tensors = [each for each in tree_leaves((args, kwargs or {})) if isinstance(each, Tensor)]

@@ -92,9 +92,21 @@ def seen_through(model: nn.Module) -> Iterator[None]:
         stack.enter_context(differentiable_recurrence(model))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(torch.enable_grad())
-        if _has_lstm(model):  # in float32 it is one operation of the oneDNN library
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+        if _has_lstm(model):
+            stack.enter_context(_without_onednn())
         yield
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Inside, an LSTM in float32 is not one operation of the oneDNN library."""
+    before = torch.backends.mkldnn.enabled
+    # `flags` would set TF32 as well, and warns of that
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment] # a property of the module
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def _has_lstm(model: nn.Module) -> bool:
