@@ -10,17 +10,20 @@ from __future__ import annotations
 from pydantic import Field
 
 from workers.attribution.kind import attribution_kind
-from workers.attribution.parameters import LayersFromBaseline, Steps
+from workers.attribution.parameters import MOST_STEPS, CompleteLayers, MostSteps, Steps
 from workers.attribution.spec import Attribution
 from workers.subject.subject import Subject
+from workers.sweep.method import Method
 from workers.sweep.methods.conductance import Conductance
+from workers.sweep.methods.within import ConductanceWithin
 from workers.sweep.ready import Prepared
 from workers.sweep.rules import Rule
 
 
-class ConductanceParameters(LayersFromBaseline):
+class ConductanceParameters(CompleteLayers):
     """What to explain, from where, and how finely."""
 
+    most_steps: MostSteps = Field(0, description=MOST_STEPS)
     steps: Steps = Field(50, description="Steps along the path; error falls as 1/S.")
     rule: Rule = Field(
         "trapezoid",
@@ -28,7 +31,9 @@ class ConductanceParameters(LayersFromBaseline):
     )
 
 
-def _method(parameters: ConductanceParameters, _ready: Prepared, _subject: Subject) -> Conductance:
+def _method(parameters: ConductanceParameters, _ready: Prepared, _subject: Subject) -> Method:
+    if parameters.most_steps:
+        return ConductanceWithin(tolerance=parameters.tolerance, most_steps=parameters.most_steps)
     return Conductance(steps=parameters.steps, rule=parameters.rule)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -12,21 +13,23 @@ from workers.attribution.outcome import Certified, Randomised
 from workers.attribution.parameters import AttributionParameters, baseline_of, tolerance_of
 from workers.attribution.spec import Attribution
 from workers.certificate.certify import Effort, certify
-from workers.certificate.checks import Certificate
+from workers.certificate.checks import Certificate, Check, not_applicable
 from workers.certificate.features import Groups
 from workers.certificate.spread import spread
-from workers.sweep.method import Method, explain
+from workers.sweep.method import Explain, Method
+from workers.sweep.methods.within import ConductanceWithin, IntegratedGradientsWithin
 from workers.sweep.ready import Prepared
+from workers.sweep.reducers import Keep
 
-_QUICK = Effort(stages=2, shufflings=2, neighbours=4, perturbations=20)
-_FULL = Effort()
-_BASELINES = 3
-"""Other baselines that a certificate tries: mean, midpoint and noise."""
-
+_EFFORTS = {"quick": Effort(stages=2, shufflings=2, neighbours=4, perturbations=20), "full": Effort()}
 _FORWARD = 0.4
 """What an evaluation takes, as a share of one with its backward pass."""
 
+_VARIANTS = 4
+"""Attributions that are held at once while baselines are compared: the one presented and three others."""
+
 Told = Callable[[float, str], None]
+Kind = Attribution[AttributionParameters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +41,49 @@ class Extra:
     held: int
 
 
-def extra(kind: Attribution[AttributionParameters], parameters: AttributionParameters, n: int) -> Extra:
+def extra(kind: Kind, parameters: AttributionParameters, n: int) -> Extra:
     """Counts for `n` examples of the data."""
     if parameters.certificate == "none":
         return Extra(0, 0, 0)
-    effort, k = _effort(kind, parameters, n), min(n, parameters.certificate_examples)
-    baselines = _BASELINES if baseline_of(parameters) is not None and k > 1 else 0
-    times = 1 + effort.stages + effort.shufflings - 1 + baselines + kind.draws
-    rows = 0
-    if kind.places == "inputs":
-        times += effort.neighbours
-        rows = k * (effort.steps * (effort.orders + 2) + effort.perturbations)
-    return Extra(times * k, int(_FORWARD * rows), 2 + max(effort.shufflings, baselines + 1))
+    effort, k, inputs = (
+        _EFFORTS[parameters.certificate],
+        min(n, parameters.certificate_examples),
+        kind.places == "inputs",
+    )
+    based = baseline_of(parameters) is not None and k > 1
+    times = effort.explained(inputs=inputs, baseline=based) + kind.draws
+    rows = k * effort.evaluated(inputs=inputs)
+    return Extra(times * k, int(_FORWARD * rows), 2 + max(effort.shufflings, _VARIANTS if based else 1))
 
 
 def certificate(
-    kind: Attribution[AttributionParameters],
+    kind: Kind,
     parameters: AttributionParameters,
     method: Method,
     few: Prepared,
     presented: Mapping[str, Tensor],
     *,
+    keys: tuple[str, ...],
     seed: int,
     memory_bytes: int,
     threads: int,
     told: Told,
 ) -> Certified:
-    """The checks of the attributions `presented` of the examples `few`, which are the first of those analysed."""
+    """The checks of the attributions `presented` of the examples `few`, which are the first of those analysed.
+
+    keys: all taps that the analysis computes.
+    """
     places = tuple(presented)
-    explained = explain(method, places, memory_bytes, threads, seed)
+    explain = _explain(method, keys, places, memory_bytes, threads, seed)
     made = certify(
-        few, explained, presented, seed=seed,
+        few, explain, presented, seed=seed,
         claimed=[key for key in places if method.complete(few, few.probe.tap(key))], tolerance=tolerance_of(parameters),
-        multiplied=kind.multiplied, baseline=baseline_of(parameters) is not None, groups=_features(few, places),
-        effort=_effort(kind, parameters, len(few)), on_check=told,
+        multiplied=kind.multiplied, baseline=baseline_of(parameters) is not None, seeded=kind.draws,
+        groups=_features(few, places), effort=_EFFORTS[parameters.certificate], on_check=told,
     )  # fmt: skip
-    checks = list(made.certificate.checks)
+    checks = [_of_slopes(check) if kind.slope else check for check in made.certificate.checks]
     if kind.draws:
-        other = explain(method, places, memory_bytes, threads, seed ^ 1)
+        other = _explain(method, keys, places, memory_bytes, threads, seed ^ 1)
         checks += spread("seeds", [presented, other(few)])
     return Certified(
         certificate=Certificate.of(checks),
@@ -85,16 +93,25 @@ def certificate(
     )
 
 
-def _effort(kind: Attribution[AttributionParameters], parameters: AttributionParameters, n: int) -> Effort:
-    chosen = _FULL if parameters.certificate == "full" else _QUICK
-    if not kind.draws:
-        return chosen
-    # draws go by an example's place, so that neighbours are taken one of each example at a time
-    together = min(n, parameters.certificate_examples)
-    return Effort(
-        stages=chosen.stages, shufflings=chosen.shufflings, neighbours=chosen.neighbours,
-        perturbations=chosen.perturbations, steps=chosen.steps, orders=chosen.orders, rows=together,
-    )  # fmt: skip
+def _of_slopes(check: Check) -> Check:
+    """Taking parts away is no test of how the target responds to a small change."""
+    if check.name not in ("deletion", "insertion"):
+        return check
+    return not_applicable(check.name, "a slope does not say what taking a part away does", check.place)
+
+
+def _explain(
+    method: Method, keys: tuple[str, ...], places: tuple[str, ...], memory_bytes: int, threads: int, seed: int
+) -> Explain:
+    """The attributions at `places`. A method that chooses its steps by what it is asked about is asked about all."""
+    asked = keys if isinstance(method, ConductanceWithin | IntegratedGradientsWithin) else places
+
+    def explained(ready: Prepared) -> dict[str, Tensor]:
+        chunks, kept = method.plan(ready, memory_bytes, threads, asked), Keep(places)
+        method.attribute(ready, chunks, [kept], None, seed)
+        return {key: kept.of(key) for key in places}
+
+    return explained
 
 
 def _features(few: Prepared, places: tuple[str, ...]) -> Groups | None:
@@ -104,14 +121,16 @@ def _features(few: Prepared, places: tuple[str, ...]) -> Groups | None:
         return None
     made, offset = {}, 0
     for key, shape in shapes.items():
-        kept = shape[1:] if len(shape) == 3 else shape[:1]
-        count = int(torch.tensor(kept).prod()) if len(shape) > 1 else shape[0]
-        numbers = offset + torch.arange(count)
-        if len(shape) == 1:
-            made[key] = numbers
-        elif len(shape) == 3:
-            made[key] = numbers.reshape(1, *kept).expand(shape).contiguous()
-        else:
-            made[key] = numbers.reshape(-1, *[1] * (len(shape) - 1)).expand(shape).contiguous()
+        numbers, count = _numbered(shape)
+        made[key] = offset + numbers
         offset += count
     return made
+
+
+def _numbered(shape: tuple[int, ...]) -> tuple[Tensor, int]:
+    """The number of each unit's feature, and how many there are."""
+    if len(shape) == 3:  # channels, height, width
+        count = prod(shape[1:])
+        return torch.arange(count).reshape(1, *shape[1:]).expand(shape).contiguous(), count
+    count = shape[0] if shape else 1
+    return torch.arange(count).reshape(-1, *[1] * (len(shape) - 1)).expand(shape).contiguous(), count

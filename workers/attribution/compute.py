@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from pydantic import JsonValue
 from torch import Tensor
 
 from workers.attribution.certificate import certificate
 from workers.attribution.chosen import Chosen, chosen
-from workers.attribution.parameters import AttributionParameters, layers_of
+from workers.attribution.parameters import AttributionParameters, layers_of, tolerance_of
 from workers.attribution.places import Maps, certified, maps
 from workers.attribution.spec import Attribution
 from workers.kind import AnalysisError, Context, Part, Partial
@@ -24,6 +26,7 @@ from workers.subject.subject import Subject
 from workers.sweep.aggregates import Concentrated
 from workers.sweep.captum_check import drawn
 from workers.sweep.method import Method
+from workers.sweep.methods.within import Settled
 from workers.sweep.ready import Prepared
 from workers.sweep.refusals import SweepRefused
 
@@ -57,6 +60,16 @@ class Case:
         """The taps that are computed."""
         return self.chosen.keys(self.ready)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What each computed tap is reported as: a tap that is not asked for by the first that passes it on."""
+        asked = {tap.key for tap in self.chosen.taps}
+        named: dict[str, str] = {}
+        for tap in self.chosen.taps:
+            own = self.ready.probe.own(tap).key
+            named.setdefault(own, own if own in asked else tap.key)
+        return named
+
     def seed(self, context: Context) -> int:
         """0 where nothing is drawn, so that equal passes of several analyses are one."""
         return seed_for(context.digest, 0) if self.kind.draws else 0
@@ -67,7 +80,8 @@ class Case:
 
     def certified(self) -> tuple[str, ...]:
         """The taps whose attributions are checked."""
-        return certified(self.ready, self.method, self.parameters, self.keys)
+        own = set() if self.kind.places == "inputs" else {*self.ready.inputs}  # an embedding that only looks ids up
+        return certified(self.ready, self.method, self.parameters, tuple(key for key in self.keys if key not in own))
 
     def request(self, context: Context) -> AttributionPass:
         """The pass over all examples, with what is kept of the first of them."""
@@ -88,6 +102,8 @@ def applies(kind: Kind, subject: Subject, parameters: AttributionParameters) -> 
         return (ONLY_OUTPUTS,)
     try:
         case = Case.of(kind, subject, parameters)
+        if case.chosen.taps:
+            case.method.plan(case.ready, _ANY_BYTES, 1, case.keys)
     except (SweepRefused, NotFinite, AnalysisError) as error:
         remedy = error.remedy if isinstance(error, AnalysisError) else None
         return (f"{error}" + (f". {remedy}" if remedy else ""),)
@@ -97,6 +113,7 @@ def applies(kind: Kind, subject: Subject, parameters: AttributionParameters) -> 
     return ()
 
 
+_ANY_BYTES = 1 << 62
 _REASONS = 20
 """More than these say nothing new."""
 
@@ -117,52 +134,68 @@ def compute(kind: Kind, subject: Subject, part: Part, parameters: AttributionPar
     """Totals per example, sums over examples, what is kept of the first, captum's opinion, and the certificate."""
     (request,) = part.requests
     assert isinstance(request, AttributionPass)
+    case = Case.of(kind, subject, parameters)
     made: Swept = context.run(request, subject)
     give_back_freed_pages()  # what follows has other sizes than the sweep
-    verified = _verified(request, made, prepared(subject, parameters.asked), part, context)
-    checked = _certified(kind, subject, parameters, request, made, part, context)
+    names = case.names
+    verified = _verified(request, made, case, part, context)
+    checked = _certified(case, request, made, part, context)
     spread: dict[str, JsonValue] = {
-        key: _spread(found) for key in request.chunks.taps if (found := made.concentration.of(key)) is not None
+        names[key]: _spread(found) for key in request.chunks.taps if (found := made.concentration.of(key)) is not None
     }
-    values: dict[str, JsonValue] = {"verified": verified, "certified": checked, "spread": spread}
-    return Partial(values=values, arrays=_arrays(request, made))
+    values: dict[str, JsonValue] = {
+        "verified": verified, "certified": checked, "spread": spread, "steps": _steps(made, tolerance_of(parameters)),
+    }  # fmt: skip
+    return Partial(values=values, arrays=_arrays(request, made, names))
 
 
-def _arrays(request: AttributionPass, made: Swept) -> dict[str, Tensor]:
+def _steps(made: Swept, tolerance: float) -> JsonValue:
+    """The steps that each example took, where the method chose them; and how many examples that was not enough for."""
+    if not isinstance(made.ends, Settled):
+        return None
+    missed = torch.stack([error > tolerance for error in made.ends.errors.values()]).any(0)
+    used = made.ends.steps
+    return {"most": int(used.max()), "mean": float(used.double().mean()), "missed": int(missed.sum())}
+
+
+def _arrays(request: AttributionPass, made: Swept, names: Mapping[str, str]) -> dict[str, Tensor]:
     arrays = {"output": made.ends.output, "baseline_output": made.ends.baseline_output}
     for key in request.chunks.taps:
-        sums = made.moments.of(key).sums
-        arrays |= {f"signed/{key}": made.totals.signed(key), f"absolute/{key}": made.totals.absolute(key)}
-        arrays |= {f"{name}/{key}": each for name, each in zip(("sum", "magnitude", "square"), sums, strict=True)}
-    arrays |= {f"map/{key}": made.maps.of(key) for key, _ in request.maps}
+        name, sums = names[key], made.moments.of(key).sums
+        arrays |= {f"signed/{name}": made.totals.signed(key), f"absolute/{name}": made.totals.absolute(key)}
+        arrays |= {f"{what}/{name}": each for what, each in zip(("sum", "magnitude", "square"), sums, strict=True)}
+    arrays |= {f"map/{names[key]}": made.maps.of(key) for key, _ in request.maps}
     return arrays
 
 
-def _verified(request: AttributionPass, made: Swept, ready: Prepared, part: Part, context: Context) -> list[JsonValue]:
-    few, found = ready.examples(VERIFIED), list[JsonValue]()
+def _verified(request: AttributionPass, made: Swept, case: Case, part: Part, context: Context) -> list[JsonValue]:
+    few, found = case.ready.examples(VERIFIED), list[JsonValue]()
     compared = _strings(part.plan["compared"])
     for done, key in enumerate(compared):
         context.progress(done / len(compared), f"captum: {key}")
         ours = {key: made.kept.of(key)[:VERIFIED]}
-        (check,) = request.method.verify(few, request.chunks, ours, request.seed)
-        found.append({"layer": check.layer, "difference": check.difference, "reason": check.reason})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # captum speaks of how it treats its inputs, which nobody here can act on
+            (check,) = request.method.verify(few, request.chunks, ours, request.seed)
+        found.append({"layer": case.names[key], "difference": check.difference, "reason": check.reason})
     return found
 
 
-def _certified(
-    kind: Kind, subject: Subject, parameters: AttributionParameters, request: AttributionPass, made: Swept, part: Part,
-    context: Context,
-) -> JsonValue:  # fmt: skip
+def _certified(case: Case, request: AttributionPass, made: Swept, part: Part, context: Context) -> JsonValue:
     places = _strings(part.plan["certified"])
     if not places:
         return None
-    few = prepared(subject, parameters.asked).examples(parameters.certificate_examples)
+    few = case.ready.examples(case.parameters.certificate_examples)
     presented: Mapping[str, Tensor] = {key: made.kept.of(key)[: len(few)] for key in places}
+
+    def told(fraction: float, what: str) -> None:
+        context.progress(fraction, f"certificate: {what}")
+
     found = certificate(
-        kind, parameters, request.method, few, presented, seed=request.seed, memory_bytes=context.memory_bytes,
-        threads=context.threads, told=lambda fraction, what: context.progress(fraction, f"certificate: {what}"),
+        case.kind, case.parameters, request.method, few, presented, keys=request.chunks.taps, seed=request.seed,
+        memory_bytes=context.memory_bytes, threads=context.threads, told=told,
     )  # fmt: skip
-    dumped: JsonValue = found.model_dump(mode="json")
+    dumped: JsonValue = found.named(case.names).model_dump(mode="json")
     return dumped
 
 

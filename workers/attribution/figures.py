@@ -6,7 +6,7 @@ import torch
 
 from service.contracts.section import Bar, Bars, Block, Column, Heat, Lines, Number, Point, Table, Word
 from workers.attribution import tables
-from workers.attribution.outcome import Attributed, AttributionOutcome, Average, Certified, Sequence
+from workers.attribution.outcome import Along, Attributed, AttributionOutcome, Average, Certified
 from workers.attribution.parameters import AttributionParameters
 from workers.attribution.spec import Attribution
 from workers.numerics.intervals import Interval
@@ -68,7 +68,7 @@ def _interval(average: Average | None) -> Interval | None:
     return Interval(average.value, average.low, average.high, average.n, 0.95, average.interval)
 
 
-def along(kind: Kind, outcome: AttributionOutcome, found: Sequence) -> Heat:
+def along(kind: Kind, outcome: AttributionOutcome, found: Along) -> Heat:
     """The map of the first example by token or time step."""
     lines = [LayerLine(line.key, torch.tensor(line.values, dtype=torch.float64)) for line in found.lines]
     of = f"{tables.title(kind)} of the first example, summed over all other axes."

@@ -13,7 +13,7 @@ _CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 
 def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> tuple[Finding, ...]:
     """The gravest first."""
-    return (*_unusable(outcome), *_disagreeing(outcome), *_incomplete(outcome), *_still(kind, outcome))
+    return (*_unusable(outcome), *_disagreeing(kind, outcome), *_incomplete(outcome), *_still(kind, outcome))
 
 
 def _unusable(outcome: AttributionOutcome) -> list[Finding]:
@@ -62,8 +62,8 @@ def _incomplete(outcome: AttributionOutcome) -> list[Finding]:
 _MOST = 200
 
 
-def _disagreeing(outcome: AttributionOutcome) -> list[Finding]:
-    tolerance = _CAPTUM_TOLERANCE[outcome.precision]
+def _disagreeing(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> list[Finding]:
+    tolerance = kind.rounding * _CAPTUM_TOLERANCE[outcome.precision]
     return [
         Finding(
             code="captum-disagrees",

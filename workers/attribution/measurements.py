@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.contracts.outcome import Measurement
 from workers.attribution.outcome import Attributed, AttributionOutcome, Average
-from workers.attribution.parameters import AttributionParameters, FromBaseline
+from workers.attribution.parameters import AttributionParameters, Complete, FromBaseline
 from workers.attribution.spec import Attribution
 
 _CHECKED = {
@@ -29,7 +29,7 @@ def metrics(kind: Attribution[AttributionParameters]) -> tuple[str, ...]:
     noun = kind.places.removesuffix("s")
     named = [f"{noun}_total", f"{noun}_absolute_total"]
     based = issubclass(kind.parameters, FromBaseline)
-    if based:
+    if issubclass(kind.parameters, Complete):
         named += ["completeness_error", "change_share"]
     named += ["attribution_agreement", "effective_units", "captum_difference", "clean_accuracy", "failed_checks"]
     for check, metric in _CHECKED.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from pydantic import JsonValue
@@ -47,8 +49,9 @@ def merge(
     arrays = _merged([partial.arrays for partial in partials])
     values = partials[0].values
     classes, unclassed = _classes(case)
-    complete = [key for key in case.keys if case.method.complete(case.ready, case.ready.probe.tap(key))]
-    said = averages(arrays, case.keys, complete, classes)
+    names = case.names
+    complete = [name for key, name in names.items() if case.method.complete(case.ready, case.ready.probe.tap(key))]
+    said = averages(arrays, tuple(names.values()), complete, classes)
     found = depth(_leaves(case, arrays), _change(case, arrays, complete))
     made = tuple(_attributed(case, tap, arrays, said, found, values["spread"]) for tap in case.chosen.taps)
     shown = pictures(case, arrays)
@@ -59,12 +62,12 @@ def merge(
     )  # fmt: skip
     checked = values["certified"]
     verified = [each for partial in partials for each in _list(partial.values["verified"])]
-    steps = getattr(case.method, "steps", None)
+    steps, chosen = getattr(case.method, "steps", None), values["steps"]
     target_unit = "probability" if parameters.scale == "probability" else subject.facts.output.unit
     outcome = AttributionOutcome(
-        method=case.method.name, settings=case.method.as_json(), places=kind.places, target=parameters.target,
+        method=case.method.name, settings=_plain(case.method.as_json()), places=kind.places, target=parameters.target,
         target_unit=target_unit, unit=kind.unit(target_unit)[:64], baseline=baseline_of(parameters),
-        steps=steps if isinstance(steps, int) else None,
+        **_steps(steps, chosen),
         tolerance=tolerance_of(parameters) if complete else None, tolerance_met=not missed if complete else None,
         missed=missed, precision=parameters.precision, examples=len(case.ready),
         available=len(subject.examples[ROLE].inputs),
@@ -80,6 +83,13 @@ def merge(
     return Computed(
         outcome=outcome, arrays=_kept(arrays, len(case.ready)), pictures={each.artifact: png for each, png in shown}
     )
+
+
+def _steps(steps: object, chosen: JsonValue) -> dict[str, Any]:
+    """steps: of the method. chosen: what `compute` says of those that were chosen by example."""
+    if isinstance(chosen, dict):
+        return {"steps": chosen["most"], "mean_steps": chosen["mean"], "unsettled": chosen["missed"]}
+    return {"steps": steps if isinstance(steps, int) else None, "mean_steps": None, "unsettled": None}
 
 
 def _list(value: JsonValue) -> list[JsonValue]:
@@ -127,10 +137,10 @@ def _classes(case: Case) -> tuple[Classes | None, tuple[NotApplicable, ...]]:
 
 
 def _leaves(case: Case, arrays: Mapping[str, Tensor]) -> list[LayerTotals]:
-    taps = [case.ready.probe.tap(key) for key in case.keys]
+    taps = [(case.ready.probe.tap(key), name) for key, name in case.names.items()]
     return [
-        LayerTotals(tap.key, tap.cut, arrays[f"signed/{tap.key}"].double(), arrays[f"absolute/{tap.key}"].double())
-        for tap in taps
+        LayerTotals(name, tap.cut, arrays[f"signed/{name}"].double(), arrays[f"absolute/{name}"].double())
+        for tap, name in taps
         if case.kind.places == "inputs" or not tap.container or len(taps) == 1
     ]
 
@@ -145,14 +155,14 @@ def _change(case: Case, arrays: Mapping[str, Tensor], complete: Sequence[str]) -
 def _attributed(
     case: Case, tap: Tap, arrays: Mapping[str, Tensor], said: Mapping[str, Averages], found: Depth, spread: JsonValue
 ) -> Attributed:
-    own = case.ready.probe.own(tap).key
+    own = case.names[case.ready.probe.own(tap).key]
     totals = said[own]
     at = next((each for each in found.layers if each.key == own), None)
     known = spread.get(own) if isinstance(spread, dict) else None
     return Attributed(
         key=tap.key, layer=tap.layer, call=tap.call if tap.calls > 1 else None,
         output=tap.position if tap.positions > 1 else None, type=tap.kind[:256], container=tap.container,
-        shape=tuple(arrays[f"sum/{own}"].shape), same_as=tap.same_as, total=totals.total,
+        shape=tuple(arrays[f"sum/{own}"].shape), same_as=None if own == tap.key else own, total=totals.total,
         absolute_total=totals.absolute_total, completeness_error=totals.error,
         share=None if at is None or at.share is None else Average.of(at.share),
         agreement=None if at is None or at.agreement is None else Average.of(at.agreement),
@@ -175,6 +185,12 @@ def _top_units(arrays: Mapping[str, Tensor], key: str, n: int) -> tuple[Unit, ..
         )
         for at in order
     )
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """As JSON has it: lists for tuples."""
+    made: dict[str, JsonValue] = json.loads(json.dumps(dict(settings), allow_nan=False))
+    return made
 
 
 def _held(case: Case) -> tuple[str, ...]:

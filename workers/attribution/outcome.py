@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -98,6 +99,19 @@ class Certified(Value):
     places: Names = Field(description="The layers or inputs whose attributions were checked.")
     examples: Integer
 
+    def named(self, names: Mapping[str, str]) -> Certified:
+        """The same with the places as they are reported."""
+        checks = [
+            check if check.place is None else check.model_copy(update={"place": names[check.place]})
+            for check in self.certificate.checks
+        ]
+        stages = tuple(
+            each.model_copy(update={"correlations": {names[key]: value for key, value in each.correlations.items()}})
+            for each in self.stages
+        )
+        places = tuple(names[key] for key in self.places)
+        return Certified(certificate=Certificate.of(checks), stages=stages, places=places, examples=self.examples)
+
 
 class Shown(Value):
     """A picture among the artifacts."""
@@ -115,7 +129,7 @@ class Line(Value):
     values: Annotated[tuple[float, ...], Field(max_length=4096, strict=False)]
 
 
-class Sequence(Value):
+class Along(Value):
     """The attributions of the first example, summed over all axes but that of tokens or time steps."""
 
     along: Literal["token", "time"]
@@ -135,7 +149,9 @@ class AttributionOutcome(Outcome):
     target_unit: str
     unit: str = Field(description="Of the attributions.")
     baseline: str | None
-    steps: Integer | None = Field(description="Steps used; null where the method has none.")
+    steps: Integer | None = Field(description="Steps, the most that an example took; null where the method has none.")
+    mean_steps: float | None = Field(description="Where steps were chosen by example: their mean.")
+    unsettled: Integer | None = Field(description="And how many examples missed the tolerance when the steps ended.")
     tolerance: float | None
     tolerance_met: bool | None = Field(description="At every layer that must be complete; null where none must.")
     missed: Names = Field(description="Layers whose completeness error is above the tolerance.")
@@ -152,7 +168,7 @@ class AttributionOutcome(Outcome):
     verified: Annotated[tuple[Verified, ...], Field(strict=False)]
     certified: Certified | None
     pictures: Annotated[tuple[Shown, ...], Field(strict=False)]
-    sequence: Sequence | None
+    sequence: Along | None
     held: Names = Field(
         (), description="Inputs that keep their value while the others go from baseline to input: ids and masks."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.contracts.vocabulary import METRICS
 from workers.attribution import controls, measurements, section
-from workers.attribution.parameters import AttributionParameters, FromBaseline
+from workers.attribution.parameters import AttributionParameters, Complete, FromBaseline
 from workers.attribution.spec import Attribution
 
 _WIDE = 120
@@ -64,17 +64,16 @@ def _default(value: Any) -> str:
 
 def _outcome(kind: Attribution[AttributionParameters]) -> list[str]:
     noun = kind.places.removesuffix("s")
-    based = issubclass(kind.parameters, FromBaseline)
     complete = (
         " the completeness error where the method must add up, the share of the output's change that goes through it,"
-        if based
+        if issubclass(kind.parameters, Complete)
         else ""
     )
     first = (
         f"For each {noun}: the signed and the absolute sum of its units' {kind.noun}s (mean over examples; 95 %"
         f" intervals by the Poisson bootstrap over examples, Student's t of few), the same by class where examples are"
-        f" labelled,{complete} how far its units agree, over how many units it is spread (first 16 examples), and its five"
-        " strongest units. For the analysis: what captum says of what was drawn to be compared, accuracy on the"
+        f" labelled,{complete} how far its units agree, over how many units it is spread (first 16 examples), and its"
+        " five strongest units. For the analysis: what captum says of what was drawn to be compared, accuracy on the"
         f" labelled examples, and the certificate. A {noun} that gets no number is listed with the reason."
     )
     second = (
@@ -113,11 +112,10 @@ def _findings(kind: Attribution[AttributionParameters]) -> list[str]:
         "`not-usable-in-a-report`: a necessary check of the certificate failed; `not-certified`: none could be made.",
         "`captum-disagrees`: captum gives other numbers. Do not use them.",
     ]
+    if issubclass(kind.parameters, Complete):
+        made.append("`completeness-not-met`: attributions miss the output's change by more than `tolerance`.")
     if issubclass(kind.parameters, FromBaseline):
-        made += [
-            "`completeness-not-met`: attributions miss the output's change by more than `tolerance`.",
-            "`output-does-not-change`: there is no change to attribute. Another baseline.",
-        ]
+        made.append("`output-does-not-change`: there is no change to attribute. Another baseline.")
     return made
 
 

@@ -13,6 +13,11 @@ from workers.passes.targets import TARGET
 
 Names = Annotated[tuple[LayerName, ...], Field(max_length=2000, strict=False)]
 Steps = Annotated[int, Field(ge=1, le=2000), WHOLE]
+MostSteps = Annotated[int, Field(ge=0, le=4096), WHOLE]
+MOST_STEPS = (
+    "Above 0: steps are doubled, example by example, until the tolerance is met at every layer that must be complete,"
+    " or there are this many; `steps` and `rule` are then not used."
+)
 ABSENT = "zero"
 """What stands for absence where a method has no baseline and a check needs one."""
 
@@ -59,6 +64,11 @@ class FromBaseline(AttributionParameters):
         description="What the input is compared with, in raw units: zero, mean of the data, midpoint of the bounds, or"
         " constant:C; for tokens zero, mean or pad of their embeddings.",
     )
+
+
+class Complete(FromBaseline):
+    """Methods whose attributions add up to what the output changed by."""
+
     tolerance: float = Field(
         0.05, gt=0, le=1, description="Largest mean completeness error, as a share of the output's change."
     )
@@ -74,6 +84,10 @@ class LayersFromBaseline(OfLayers, FromBaseline):
     """Methods that attribute to layers what changed since a baseline."""
 
 
+class CompleteLayers(OfLayers, Complete):
+    """And that add up wherever every path passes."""
+
+
 def baseline_of(parameters: AttributionParameters) -> str | None:
     """What the input is compared with; None where the method has no baseline."""
     return parameters.baseline if isinstance(parameters, FromBaseline) else None
@@ -81,8 +95,8 @@ def baseline_of(parameters: AttributionParameters) -> str | None:
 
 def tolerance_of(parameters: AttributionParameters) -> float:
     """The largest completeness error that passes."""
-    known = FromBaseline.model_fields["tolerance"].default
-    return parameters.tolerance if isinstance(parameters, FromBaseline) else float(known)
+    known = Complete.model_fields["tolerance"].default
+    return parameters.tolerance if isinstance(parameters, Complete) else float(known)
 
 
 def layers_of(parameters: AttributionParameters) -> tuple[str, ...]:

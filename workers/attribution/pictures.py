@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from workers.attribution.compute import Case
-from workers.attribution.outcome import Line, Sequence, Shown
+from workers.attribution.outcome import Along, Line, Shown
 from workers.attribution.parameters import baseline_of
 from workers.passes.asked import ROLE
 from workers.pictures.colours import RAISES
@@ -24,7 +24,7 @@ def pictures(case: Case, arrays: Mapping[str, Tensor]) -> tuple[tuple[Shown, byt
     if shown.which != "place" or not shown.of:
         return ()
     few = _in_colour(case, _EXAMPLES)
-    layers = [LayerMap(key, arrays[f"map/{key}"][: len(few)]) for key, _ in shown.of]
+    layers = [LayerMap(case.names[key], arrays[f"map/{case.names[key]}"][: len(few)]) for key, _ in shown.of]
     unit = case.kind.unit("probability" if case.parameters.scale == "probability" else case.subject.facts.output.unit)
     png = layer_strip(few, layers, unit, meaning=RAISES)
     what = f"{len(layers)} layers, from input to output" if case.kind.places == "layers" else "the input"
@@ -45,15 +45,16 @@ def pictures(case: Case, arrays: Mapping[str, Tensor]) -> tuple[tuple[Shown, byt
     )
 
 
-def sequence(case: Case, arrays: Mapping[str, Tensor]) -> Sequence | None:
+def sequence(case: Case, arrays: Mapping[str, Tensor]) -> Along | None:
     """The first example's attributions along its tokens or time steps; None where the input is no sequence."""
     shown = case.shown()
     if shown.which not in ("token", "time") or not shown.of:
         return None
     lines = tuple(
-        Line(key=key, values=tuple(float(each) for each in arrays[f"map/{key}"][0].double())) for key, _ in shown.of
+        Line(key=name, values=tuple(arrays[f"map/{name}"][0].double().tolist()))
+        for name in (case.names[key] for key, _ in shown.of)
     )
-    return Sequence(
+    return Along(
         along="token" if shown.which == "token" else "time",
         labels=_tokens(case, len(lines[0].values)) if shown.which == "token" else (),
         lines=lines,

@@ -65,6 +65,11 @@ def maps(subject: Subject, ready: Prepared, method: Method, places: Places, taps
     return Maps(which, tuple(made[at] for at in spread(len(made), MOST_LAYERS)))
 
 
+def extent(subject: Subject) -> tuple[int, ...]:
+    """The lengths of the input along its places: (height, width), (tokens,), (time steps,), or ()."""
+    return _shown_by(subject)[1]
+
+
 def _shown_by(subject: Subject) -> tuple[Which | None, tuple[int, ...]]:
     facts = subject.facts.input
     lengths = dict(zip(facts.layout[1:], facts.shape, strict=True))

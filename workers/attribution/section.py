@@ -110,6 +110,11 @@ def _asked(outcome: AttributionOutcome) -> str:
     if outcome.baseline is not None:
         parts.append(f"Baseline: {outcome.baseline}, in raw units.")
     parts.append(f"Method: {outcome.method.replace('_', ' ')}{': ' + chosen if chosen else ''}; {outcome.precision},")
+    if outcome.mean_steps is not None:
+        parts.append(
+            f"as many steps as each example needed, up to {outcome.steps}, {outcome.mean_steps:.3g} in the mean, which"
+            f" {'was enough for all' if not outcome.unsettled else f'was not enough for {outcome.unsettled}'};"
+        )
     parts.append(f"the first {outcome.examples} of {outcome.available} examples.")
     if outcome.held:
         parts.append(f"Held as they are, not moved: {', '.join(outcome.held)}.")

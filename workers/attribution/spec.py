@@ -25,6 +25,9 @@ class Attribution(Generic[A]):
     multiplied: attributions hold the factor x - x', so that an input equal to its baseline gets nothing.
     draws: the method draws random numbers. severed: what the target does not depend on gets nothing.
     limits: what it does not show, beside what no attribution shows.
+    forward: attributions are differences between forward passes, which round by what else is in their batch.
+    slope: attributions say how the target responds to a small change, not what a part contributes.
+    rounding: by how many times more than others the method amplifies rounding, where captum's numbers are compared.
     formula: what is computed, and how, in Markdown. literature: of its page, with the place in each.
     """
 
@@ -43,4 +46,7 @@ class Attribution(Generic[A]):
     multiplied: bool
     draws: bool = False
     severed: bool = True
+    forward: bool = False
+    slope: bool = False
+    rounding: float = 1.0
     unit: Callable[[str], str] = str
