@@ -19,9 +19,10 @@ from workers.sweep.aggregates import Axis, Concentration
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Method
 from workers.sweep.plan import Plan, sums_bytes
+from workers.sweep.question import Question
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Block, Keep, Moments, Reducer, Totals
-from workers.sweep.run import Question, walk
+from workers.sweep.run import walk
 
 
 @runtime_checkable

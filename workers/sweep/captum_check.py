@@ -3,6 +3,9 @@
 captum's LayerConductance sums left differences. At Gauss-Legendre nodes that is the rule `captum` itself. The rule
 `trapezoid` follows from two of its runs at equally spaced nodes, A from x' to x and B from x to x': the left ends of
 the way back are the right ends of the way there and the differences change sign, so the trapezoid sum is (A - B) / 2.
+
+captum takes its points and weights in torch's default type, which is float32: seven digits of a float64 result. Here
+the default is the type of the examples while captum works, and what it was while the network does.
 """
 
 from __future__ import annotations
@@ -122,12 +125,29 @@ def _captum(
     forward = scores_of(model, probe, target, inputs)
     layer = dict(model.named_modules())[probe.tap(key).module]
     method = LayerConductance(forward, layer)
-    with frozen(model), differentiable_recurrence(model), _severed(layer):
+    with frozen(model), differentiable_recurrence(model), _severed(layer), default_of(inputs):
         if rule == "captum":
             return _along(method, plan, "gausslegendre", baselines, inputs)
         there = _along(method, plan, "riemann_trapezoid", baselines, inputs)
         back = _along(method, plan, "riemann_trapezoid", inputs, baselines)
         return (there - back) / 2
+
+
+@contextmanager
+def default_of(inputs: tuple[Tensor, ...]) -> Iterator[None]:
+    """Inside, torch's default type is that of the floating-point inputs."""
+    with _default(next(each.dtype for each in inputs if each.is_floating_point())):
+        yield
+
+
+@contextmanager
+def _default(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager
@@ -161,13 +181,15 @@ def _along(
 
 
 def scores_of(model: nn.Module, probe: Probe, target: Target, like: tuple[Tensor, ...]) -> Callable[..., Tensor]:
-    """captum gives the floating-point inputs first and then the others; the model takes them as `like` lie."""
-    count = len(floating(like, like))
+    """captum gives the floating-point inputs first and then the others; the model takes them as `like` lie. It runs
+    with the default type that there is now."""
+    count, usual = len(floating(like, like)), torch.get_default_dtype()
 
     def scores(*rows: Tensor) -> Tensor:
         moving, fixed = iter(rows[:count]), iter(rows[count:])
         rows = tuple(next(moving) if each.is_floating_point() else next(fixed) for each in like)
         given = tuple(row.clone() for row in rows) if probe.clones_input else rows
-        return target.select(model(*given), len(rows[0]))
+        with _default(usual):
+            return target.select(model(*given), len(rows[0]))
 
     return scores

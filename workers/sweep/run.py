@@ -8,10 +8,8 @@ then. What a reading makes of them is its own affair (`readings`); conductance i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +21,7 @@ from workers.sweep.completeness import Endpoints, Shrunk
 from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
+from workers.sweep.question import Question, Reading
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, IntegerInputs, SweepRefused
 from workers.sweep.rules import PathSum, Rule, nodes
@@ -33,42 +32,6 @@ _EVALUATED_ROWS = 64
 
 OnChunk = Callable[[float], None]
 """Called with the fraction done after every chunk; an exception from it ends the sweep."""
-
-
-class Reading(Protocol):
-    """What is made of one tap's values and gradients, for one block of examples; chunks come in the order of points."""
-
-    def add(self, values: Tensor, gradients: Tensor) -> None:
-        """values, gradients: (points, examples, ...) of the next chunk; may change neither.
-
-        Where no question of the walk wants gradients there are none, and what stands for them is empty.
-        """
-
-    def attribution(self, change: Tensor | None) -> Tensor:
-        """(examples, ...). change: x - x' where the tap stands for an input, (examples, ...); else None."""
-
-
-class Begin(Protocol):
-    """Makes the reading of one tap for one block of examples."""
-
-    def __call__(self, tap: Tap, zeros: Tensor, chunks: int, /) -> Reading:
-        """zeros: (examples, ...) of the tap's type, its own to keep; chunks: how many times `add` will be called."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Question:
-    """What is read, for which target, at which taps, and who takes it.
-
-    still: the attribution of an example that equals its baseline is exactly zero (there is no path).
-    gradients: False where values are enough; a walk all of whose questions say so makes no backward pass.
-    """
-
-    target: Target
-    begin: Begin
-    taps: tuple[str, ...]
-    reducers: Sequence[Reducer]
-    still: bool = True
-    gradients: bool = True
 
 
 def sweep(

@@ -27,8 +27,8 @@ from workers.sweep.methods.smoothgrad import SmoothGrad
 from workers.sweep.methods.within import ConductanceWithin
 from workers.sweep.plan import sums_bytes
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
-from workers.sweep.run import Reading
 
 ASKED = Asked(target="predicted", scale="output", baseline="zero", examples=6, precision="float32")
 

@@ -44,8 +44,7 @@ def test_every_layer_equals_captum_in_float64(family, rule):
     able = [check for check in checks if check.applicable]
     assert len(able) >= len(checks) - 3
     assert able
-    # captum's equally spaced nodes are float32 numbers (torch.linspace), ours are float64
-    assert max(check.difference for check in able) < (1e-10 if rule == "captum" else 1e-5)
+    assert max(check.difference for check in able) < 1e-10
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])

@@ -15,13 +15,14 @@ from workers.sweep.block import At, straight
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import settings
-from workers.sweep.methods.twin import Theirs, compared
+from workers.sweep.methods.twin import NoTwin, One, Theirs, compared
 from workers.sweep.plan import Plan, Quote, quote, select
 from workers.sweep.probe import Tap
+from workers.sweep.question import Question, Reading
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk, Question, Reading, walk
+from workers.sweep.run import OnChunk, walk
 
 _NAMED = 3
 
@@ -49,11 +50,15 @@ class Along(ABC):
 
     @abstractmethod
     def reading(self, ready: Prepared, tap: Tap, zeros: Tensor, chunks: int) -> Reading:
-        """What is made of one tap; zeros, chunks: see `workers.sweep.run.Begin`."""
+        """What is made of one tap; zeros, chunks: see `question.Begin`."""
 
-    @abstractmethod
-    def theirs(self, ready: Prepared, chunks: Plan, seed: int) -> Theirs:
-        """captum's way to the same numbers; it may raise NoTwin."""
+    def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
+        """captum's way to the same numbers, where a method has one."""
+
+        def nothing(_one: One) -> Tensor:
+            raise NoTwin(f"captum has no {self.name}")
+
+        return nothing
 
     def as_json(self) -> dict[str, JsonValue]:
         return settings(self)

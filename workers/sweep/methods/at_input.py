@@ -17,8 +17,8 @@ from workers.sweep.methods.readings import AtInput, Local
 from workers.sweep.methods.twin import One, Theirs, only
 from workers.sweep.plan import Plan, Quote, quote
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
-from workers.sweep.run import Reading
 
 _FORWARD = 1 / 3
 """The share of a forward pass in the time of forward and backward; a backward pass takes about twice as long."""

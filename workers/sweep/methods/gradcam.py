@@ -24,8 +24,8 @@ from workers.sweep.methods.at_input import product_by_captum
 from workers.sweep.methods.twin import NoTwin, One, Theirs, only
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
-from workers.sweep.run import Reading
 
 Mode = Literal["gradcam", "hirescam", "layercam"]
 

@@ -25,9 +25,9 @@ from workers.sweep.methods.draws import Draw, drawn, spread
 from workers.sweep.methods.twin import NoTwin, One, Theirs, only
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import Reading
 
 _INPUT, _BETWEEN, _BASELINE = 0, 1, 2
 """The rows of a draw."""

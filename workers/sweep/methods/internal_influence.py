@@ -20,9 +20,9 @@ from workers.sweep.methods.readings import Weighted
 from workers.sweep.methods.twin import One, Theirs, only
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
 from workers.sweep.rules import Rule
-from workers.sweep.run import Reading
 
 
 def quadrature(rule: Rule, steps: int) -> Quadrature:

@@ -21,8 +21,8 @@ from workers.sweep.methods.draws import drawn, spread
 from workers.sweep.methods.twin import One, Theirs, only
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Tap
+from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
-from workers.sweep.run import Reading
 
 Of = Literal["mean", "square", "variance"]
 

@@ -1,19 +1,14 @@
-"""Does captum, asked for one tap and one example at a time, give the same numbers?
-
-captum takes its points and weights in torch's default type, which is float32: seven digits of a float64 result. Here
-the default is the type of the examples while captum works, and what it was while the network does.
-"""
+"""Does captum, asked for one tap and one example at a time, give the same numbers?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from workers.sweep.captum_check import Verification, floating, obstacle, scores_of
+from workers.sweep.captum_check import Verification, default_of, floating, obstacle, scores_of
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.watch import differentiable_recurrence, frozen
@@ -65,15 +60,16 @@ def only(made: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 
 def _compared(ready: Prepared, key: str, ours: Tensor, theirs: Theirs) -> Verification:
-    tap, usual = ready.probe.tap(key), torch.get_default_dtype()
+    tap = ready.probe.tap(key)
     reason = "" if key in ready.inputs else obstacle(ready.probe, tap)
     if not reason and ready.probe.rows not in (None, 1):
         reason = f"the model takes exactly {ready.probe.rows} rows and captum sends one"
     if reason:
         return Verification(key, None, reason)
     try:
-        with _default(_type(ready)), frozen(ready.model), differentiable_recurrence(ready.model):
-            said = torch.cat([theirs(_one(ready, tap, i, usual)).detach() for i in range(len(ready))]).cpu()
+        each = [_one(ready, tap, i) for i in range(len(ready))]
+        with default_of(ready.x), frozen(ready.model), differentiable_recurrence(ready.model):
+            said = torch.cat([theirs(one).detach() for one in each]).cpu()
     except NoTwin as nothing:
         return Verification(key, None, str(nothing))
     except _CAPTUM_FAILS as error:
@@ -84,30 +80,11 @@ def _compared(ready: Prepared, key: str, ours: Tensor, theirs: Theirs) -> Verifi
     return Verification(key, gap / scale if scale > 0 else gap)
 
 
-def _one(ready: Prepared, tap: Tap, index: int, usual: torch.dtype) -> One:
+def _one(ready: Prepared, tap: Tap, index: int) -> One:
     one = ready.examples(index, index + 1)
-    scores = scores_of(ready.model, ready.probe, one.target, one.x)
-
-    def forward(*rows: Tensor) -> Tensor:
-        with _default(usual):
-            return scores(*rows)
-
     fixed = tuple(each for each in one.x if not each.is_floating_point())
     return One(
-        index=index, ready=one, tap=tap, layer=dict(ready.model.named_modules())[tap.module], forward=forward,
+        index=index, ready=one, tap=tap, layer=dict(ready.model.named_modules())[tap.module],
+        forward=scores_of(ready.model, ready.probe, one.target, one.x),
         x=floating(one.x, one.x), origin=floating(one.origin, one.x), fixed=fixed or None,
     )  # fmt: skip
-
-
-def _type(ready: Prepared) -> torch.dtype:
-    return next(each.dtype for each in ready.x if each.is_floating_point())
-
-
-@contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
