@@ -185,6 +185,7 @@ def test_attention_that_pools_is_listed_as_not_followed():
     assert "count alike" in found.not_applicable[0].because
 
 
+@pytest.mark.slow
 def test_a_network_of_one_batch_size_is_followed_in_batches_of_that():
     family = FAMILIES["vit"]
     network = family.network()

@@ -61,8 +61,8 @@ def of_family(family: Family, network: nn.Module, batch: int | None = None, exam
     return subject(network, first, None, family.facts, batch, tuple(further))
 
 
-def prepared(of: Subject, target: str = "next", examples: int = 4) -> Prepared:
+def prepared(of: Subject, position: str = "next", examples: int = 4) -> Prepared:
     """What the lens is given."""
     precision = str(next(of.model.parameters()).dtype).removeprefix("torch.")
-    asked = LensParameters.model_validate({"target": target, "examples": examples, "precision": precision}).asked
+    asked = LensParameters.model_validate({"position": position, "examples": examples, "precision": precision}).asked
     return passes.prepared(of, asked)

@@ -51,12 +51,12 @@ class TestRefusals:
         assert "does not stand for the model there" in why
 
     def test_a_position_outside(self):
-        (why,) = KIND.applies(gpt(), KIND.parameters(target="position:6"))
+        (why,) = KIND.applies(gpt(), KIND.parameters(position="6"))
         assert "no position 6" in why
 
-    def test_a_target_that_is_no_position(self):
-        with pytest.raises(ValueError, match="target"):
-            KIND.parameters(target="label")
+    def test_what_is_no_position(self):
+        with pytest.raises(ValueError, match="position"):
+            KIND.parameters(position="last")
 
 
 def test_a_model_whose_decision_is_known():

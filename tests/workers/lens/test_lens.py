@@ -142,7 +142,7 @@ def test_batches_change_nothing(batch):
 
 def test_a_named_position_is_read_there():
     network = GPT.network().double()
-    ready = prepared(of_family(GPT, network), target="position:2")
+    ready = prepared(of_family(GPT, network), position="2")
     with torch.no_grad():
         expected = network(GPT.examples()[0])[:, 2].argmax(1)
     assert whole(ready).token.tolist() == expected.tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from pydantic import JsonValue
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from workers.attention.spread import grid, on_grid
 from workers.attention.structure import EncoderDecoder, Stack, structure
 from workers.kind import AnalysisError, Context, Part, Quote
 from workers.numerics.determinism import NotFinite
-from workers.passes.asked import prepared
+from workers.passes.asked import ROLE, prepared
 from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject
 from workers.sweep.ready import Prepared
@@ -33,6 +33,9 @@ _FIRST_USE_BYTES, _LOADING, _LOADED = 40 << 20, 3.0, 1.3
 _STRUCTURES: WeakKeyDictionary[nn.Module, Stack | EncoderDecoder] = WeakKeyDictionary()
 """Found once for each model, though it is asked about by applies, quote, plan, compute and the controls."""
 
+_FOLLOWED: WeakSet[nn.Module] = WeakSet()
+"""Networks whose attention can be followed, before anything else is known of them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -46,6 +49,11 @@ class Case:
     @classmethod
     def of(cls, subject: Subject, parameters: RolloutParameters) -> Case:
         """Raises AnalysisError, SweepRefused, NotFinite; each says what to change."""
+        if subject.model not in _FOLLOWED:  # most networks have no attention, and to see that is cheaper than to probe
+            floating = (each.dtype for each in subject.model.parameters() if each.is_floating_point())
+            given = subject.arguments(subject.examples[ROLE], stop=2, dtype=next(floating, None))
+            structure(find(subject.model, given, subject.manifest.batch))
+            _FOLLOWED.add(subject.model)
         ready = prepared(subject, parameters.asked)
         if ready.model not in _STRUCTURES:
             _STRUCTURES[ready.model] = structure(find(ready.model, ready.x, ready.probe.rows))

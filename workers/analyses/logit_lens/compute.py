@@ -48,7 +48,7 @@ def merge(
     last = case.found.blocks[-1]
     depths = torch.tensor([case.depth(at) for at in range(len(case.found.all) + 1)], dtype=torch.float64)
     outcome = LensOutcome(
-        target=parameters.target, precision=parameters.precision, examples=n,
+        position=parameters.position, precision=parameters.precision, examples=n,
         available=len(subject.examples[ROLE].inputs), vocabulary=case.vocabulary, tokens=last.shape[0],
         width=last.shape[1], embedding=None if case.found.embedding is None else case.found.embedding.key,
         stages=tuple(_stage(case, at, arrays) for at in range(len(case.found.all))),

@@ -62,15 +62,13 @@ def measurements(outcome: LensOutcome) -> tuple[Measurement, ...]:
             layer, _, place = stage.key.partition(":")
             points.append(
                 Measurement(
-                    metric=metric, layer=layer, target=outcome.target, facets={"output": place} if place else {},
+                    metric=metric, layer=layer, target=outcome.position, facets={"output": place} if place else {},
                     value=found.value, low=found.low, high=found.high, n=found.n,
                 )
             )  # fmt: skip
     whole = outcome.decided
-    points.append(
-        Measurement(
-            metric="lens_decided", target=outcome.target, facets={}, value=whole.value, low=whole.low, high=whole.high,
-            n=whole.n,
-        )
+    decided = Measurement(
+        metric="lens_decided", target=outcome.position, facets={},
+        value=whole.value, low=whole.low, high=whole.high, n=whole.n,
     )  # fmt: skip
-    return tuple(points)
+    return (*points, decided)

@@ -19,10 +19,9 @@ _ABSENT = "zero"
 class LensParameters(Parameters):
     """Which position is read, after which blocks, over which examples."""
 
-    target: Annotated[str, Field(pattern=r"^(next|position:[0-9]{1,9})$")] = Field(
+    position: Annotated[str, Field(pattern=r"^(next|[0-9]{1,9})$")] = Field(
         "next",
-        description="Position read: next (the token after the last of each text, or of the decoder's) or position:I"
-        " from 0.",
+        description="Position read: next (after the last token of each text, or of the decoder's), or one from 0.",
     )
     layers: Names = Field((), description="Names of the blocks; empty for those found around the attentions.")
     best: Annotated[int, Field(ge=1, le=20), WHOLE] = Field(
@@ -36,9 +35,8 @@ class LensParameters(Parameters):
     @property
     def asked(self) -> Asked:
         """Position and examples."""
-        return Asked(
-            target=self.target, scale="output", baseline=_ABSENT, examples=self.examples, precision=self.precision
-        )
+        target = "next" if self.position == "next" else f"position:{self.position}"
+        return Asked(target=target, scale="output", baseline=_ABSENT, examples=self.examples, precision=self.precision)
 
 
 class Stage(Value):
@@ -79,7 +77,7 @@ class Read(Value):
 class LensOutcome(Outcome):
     """What a language model would say after each of its blocks."""
 
-    target: str
+    position: str
     precision: str
     examples: Integer
     available: Integer = Field(description="Examples in the evaluation data.")

@@ -43,7 +43,7 @@ def _answer(outcome: LensOutcome) -> str:
 
 
 def _blocks(outcome: LensOutcome) -> tuple[Block, ...]:
-    position = "the next token" if outcome.target == "next" else outcome.target.replace(":", " ")
+    position = "the next token" if outcome.position == "next" else f"position {outcome.position}"
     before = "" if outcome.embedding is None else f" Before the first block stands {outcome.embedding}."
     stages = _stages(outcome)
     return (
