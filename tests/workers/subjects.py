@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lamina.zoo.families import FAMILIES
 from service.contracts.base import digest_of
 from service.contracts.facts import FurtherInput, ModelFacts
 from service.contracts.manifest import Layer, ModelManifest, TensorSpec
@@ -122,3 +123,15 @@ def masked(examples: int = 4) -> Subject:
     facts = facts.model_copy(update={"further_inputs": (other,)})
     network = networks.ready(networks.Masked()).float()
     return subject(network, networks.points(examples, 6, 8).float(), torch.arange(examples) % 3, facts, further=(mask,))
+
+
+def attends(examples: int = 4) -> Subject:
+    """One self-attention over (6, 8), labelled."""
+    network = networks.ready(networks.Attention()).float()
+    return subject(network, networks.points(examples, 6, 8).float(), torch.arange(examples) % 3, model_facts((6, 8)))
+
+
+def speaks(examples: int = 4) -> Subject:
+    """The zoo's causal language model, on ids."""
+    family = FAMILIES["gpt"]
+    return subject(family.network(), family.examples(examples)[0], None, family.facts)
