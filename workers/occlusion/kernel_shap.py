@@ -31,7 +31,7 @@ from workers.occlusion.shapley import (
 from workers.occlusion.windows import Box, as_lists
 from workers.suffix.blocks import Ends, block_of
 from workers.suffix.case import Case, cases
-from workers.suffix.quote import quote_forward
+from workers.suffix.quote import quote_forward, widened
 from workers.suffix.rerun import Rerun
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
@@ -100,7 +100,8 @@ class KernelShap:
         if not able:
             raise SweepRefused("; ".join(f"'{tap.key}': {self.obstacle(ready, tap)}" for tap in taps))
         evaluations = self._evaluations(Parts.of(ready, self.windows).count)
-        return ready.plan(max(1, evaluations), memory_bytes, threads, tuple(tap.key for tap in able))
+        chunks = ready.plan(max(1, evaluations), memory_bytes, threads, tuple(tap.key for tap in able))
+        return widened(ready.probe, chunks)
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         players = Parts.of(ready, self.windows).count
@@ -141,7 +142,7 @@ class KernelShap:
     ) -> list[Verification]:
         """captum's KernelShap on the coalitions that are drawn here, one example at a time."""
         parts = Parts.of(ready, self.windows)
-        drawn = [self.coalitions(parts.count, seed, i) for i in range(len(ready))]
+        drawn = [self.coalitions(parts.count, seed, ready.first + i) for i in range(len(ready))]
         return against_captum.kernel_shap(ready, ours, parts, drawn)
 
     def coalitions(self, players: int, seed: int, example: int) -> Coalitions:
@@ -167,7 +168,7 @@ class KernelShap:
         with frozen(ready.model), differentiable_recurrence(ready.model):
             for case in cases(ready, chunks):
                 ends.record(rerun, case, (), ())
-                drawn = [self.coalitions(parts.count, seed, i) for i in range(case.start, case.stop)]
+                drawn = [self.coalitions(parts.count, seed, ready.first + i) for i in range(case.start, case.stop)]
                 members = torch.stack([each.members for each in drawn], 1)
                 worth = [torch.empty(0, len(case), dtype=torch.float64)]
                 for at in spans:

@@ -20,7 +20,7 @@ from workers.occlusion.windows import Box, Windows, as_lists
 from workers.suffix.ablation import MOST_GROUPS
 from workers.suffix.blocks import block_of
 from workers.suffix.drops import Drops, drops
-from workers.suffix.quote import quote
+from workers.suffix.quote import quote, widened
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
 from workers.sweep.plan import Plan, Quote
@@ -72,7 +72,7 @@ class Occlusion:
         if not able:
             raise SweepRefused("; ".join(f"'{tap.key}': {self.obstacle(ready, tap)}" for tap in taps))
         most = max(self._over(ready, tap).count for tap in able)
-        return ready.plan(most, memory_bytes, threads, tuple(tap.key for tap in able))
+        return widened(ready.probe, ready.plan(most, memory_bytes, threads, tuple(tap.key for tap in able)))
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         evaluations = {key: self._over(ready, ready.probe.tap(key)).count for key in chunks.taps}

@@ -56,10 +56,12 @@ class Windows:
 
     def members(self, start: int, stop: int, device: torch.device) -> Tensor:
         """(stop - start, units...), Boolean: what the windows start:stop cover."""
-        which = torch.unravel_index(torch.arange(start, stop, device=device), self.places)
+        rest = torch.arange(start, stop, device=device)
         inside = torch.ones(stop - start, *[1] * len(self.shape), dtype=torch.bool, device=device)
-        for axis, (length, size, stride) in enumerate(zip(self.shape, self.size, self.stride, strict=True)):
-            first = (which[axis] * stride)[:, None]
+        for axis in reversed(range(len(self.shape))):
+            length, size, places = self.shape[axis], self.size[axis], self.places[axis]
+            first = (rest % places * self.stride[axis])[:, None]
+            rest = rest // places
             at = torch.arange(length, device=device)
             along = [1] * len(self.shape)
             along[axis] = length

@@ -10,7 +10,7 @@ add up to anything: two groups that stand in for each other both have none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,10 +19,9 @@ from torch import Tensor
 
 from workers.suffix import against_captum
 from workers.suffix.blocks import block_of
-from workers.suffix.case import cases
 from workers.suffix.drops import Drops, Fill, drops
 from workers.suffix.groups import Along, AlongAxis
-from workers.suffix.quote import quote
+from workers.suffix.quote import quote, widened
 from workers.suffix.rerun import Rerun
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
@@ -82,7 +81,8 @@ class LayerAblation:
         named = select(ready.probe, layers) if layers else ready.layers
         able = [tap for tap in named if tap.status == "on_path" and not self.obstacle(ready, tap)]
         most = max((self.groups(tap).count for tap in able), default=1)
-        return ready.plan(most, memory_bytes, threads, tuple(tap.key for tap in able) or layers)
+        chunks = ready.plan(most, memory_bytes, threads, tuple(tap.key for tap in able) or layers)
+        return widened(ready.probe, chunks)
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         evaluations = {key: self.groups(ready.probe.tap(key)).count for key in chunks.taps}
@@ -114,11 +114,9 @@ class LayerAblation:
         seed: int,  # noqa: ARG002  # as above
     ) -> list[Verification]:
         """captum's LayerFeatureAblation with the groups as its mask, one example at a time."""
-        if self.fill == "mean":
-            reason = "the mean is over all examples asked about, and captum is asked about a few of them"
-            return [Verification(key, None, reason) for key in ours]
         groups = {key: self.groups(ready.probe.tap(key)) for key in ours}
-        return against_captum.ablation(ready, chunks, ours, groups, at_baseline=self.fill == "baseline")
+        fill = self._fill(ready, replace(chunks, taps=tuple(ours)))
+        return against_captum.ablation(ready, chunks, ours, groups, fill)
 
     def _fill(self, ready: Prepared, chunks: Plan) -> Fill:
         if self.fill == "baseline":
@@ -132,11 +130,12 @@ def _zeros(ready: Prepared, chunks: Plan) -> dict[str, Tensor]:
 
 
 def _means(ready: Prepared, chunks: Plan) -> dict[str, Tensor]:
-    """Each unit's mean over all examples, (1, units...)."""
-    taps = [ready.probe.tap(key) for key in chunks.taps]
+    """Each unit's mean over all examples of the question, of which these may be a few: (1, units...)."""
+    taps, inputs = [ready.probe.tap(key) for key in chunks.taps], ready.others or ready.x
     rerun, sums = Rerun(ready.model, ready.probe), _zeros(ready, chunks)
     with frozen(ready.model), differentiable_recurrence(ready.model):
-        for case in cases(ready, chunks):
-            for key, value in rerun.record(case.x, taps).values.items():
+        for start in range(0, len(inputs[0]), chunks.examples):
+            some = tuple(each[start : start + chunks.examples].to(chunks.device) for each in inputs)
+            for key, value in rerun.record(some, taps).values.items():
                 sums[key] += value.sum(0, keepdim=True)
-    return {key: total / len(ready) for key, total in sums.items()}
+    return {key: total / len(inputs[0]) for key, total in sums.items()}

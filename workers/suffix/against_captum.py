@@ -13,6 +13,7 @@ import torch
 from captum.attr import LayerFeatureAblation, LayerIntegratedGradients
 from torch import Tensor, nn
 
+from workers.suffix.drops import Fill
 from workers.suffix.groups import AlongAxis
 from workers.suffix.rerun import Rerun
 from workers.sweep.captum_check import Verification
@@ -52,16 +53,16 @@ def integrated_gradients(
 
 
 def ablation(
-    ready: Prepared, chunks: Plan, ours: Mapping[str, Tensor], groups: Mapping[str, AlongAxis], *, at_baseline: bool
+    ready: Prepared, chunks: Plan, ours: Mapping[str, Tensor], groups: Mapping[str, AlongAxis], fill: Fill
 ) -> list[Verification]:
     """By captum's LayerFeatureAblation, which gives each unit the number of its group."""
 
     def theirs(one: Prepared, tap: Tap) -> Tensor:
         layer = dict(one.model.named_modules())[tap.module]
         floating, fixed = parted(one.x)
-        fill = Rerun(one.model, one.probe).record(one.origin, [tap]).values[tap.key] if at_baseline else 0
+        instead = _at_baseline(one, tap) if fill == "baseline" else fill[tap.key]
         made = LayerFeatureAblation(scores_of(one, layer), layer).attribute(
-            floating, fill, layer_mask=_numbered(groups[tap.key]).to(one.device),
+            floating, instead, layer_mask=_numbered(groups[tap.key]).to(one.device),
             additional_forward_args=fixed or None, perturbations_per_eval=max(1, chunks.points * chunks.examples),
         )  # fmt: skip
         return _only(made)
@@ -149,6 +150,10 @@ def _copied(layer: nn.Module | None) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def _at_baseline(one: Prepared, tap: Tap) -> Tensor:
+    return Rerun(one.model, one.probe).record(one.origin, [tap]).values[tap.key]
 
 
 def _numbered(groups: AlongAxis) -> Tensor:

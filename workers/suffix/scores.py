@@ -1,7 +1,8 @@
 """What is the target, and its gradient at a layer, when that layer gives these values?
 
 One row of the model's prefix serves all values of one example where the model broadcasts it. That is trusted only
-after the last row of a chunk of that size has been run again alone and gave the same number and the same gradient.
+after the last row of this example's first chunk of that size has been run again alone, and gave the same number and the
+same gradient: what a model does with its rows may depend on what is in them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Scores:
     def __init__(self, rerun: Rerun) -> None:
         self._rerun = rerun
         self.once: dict[tuple[str, int], bool] = {}
+        self._tried: set[tuple[str, int, int]] = set()
 
     def at(self, tap: Tap, case: Case, values: Tensor, *, slopes: bool) -> Scored:
         """values: (points, examples, units...), what `tap` gives instead. Raises ChangingGraph, BadTarget."""
@@ -48,16 +50,18 @@ class Scores:
         return self._run(tap, case, repeated(case.x, points), values, slopes=slopes)
 
     def _from_one_row(self, tap: Tap, case: Case, values: Tensor, *, slopes: bool) -> Scored | None:
-        known = (tap.key, len(values)) in self.once
+        asked = (tap.key, len(values))
         try:
             scored = self._run(tap, case, case.x, values, slopes=slopes)
         except torch.OutOfMemoryError:
             raise
         except _MODEL_SAYS_NO:
-            scored = None
-        if not known:
-            self.once[tap.key, len(values)] = scored is not None and self._holds(tap, case, values, scored)
-        return scored if self.once[tap.key, len(values)] else None
+            self.once[asked] = False
+            return None
+        if (*asked, case.start) not in self._tried:
+            self._tried.add((*asked, case.start))
+            self.once[asked] = self._holds(tap, case, values, scored)
+        return scored if self.once[asked] else None
 
     def _holds(self, tap: Tap, case: Case, values: Tensor, scored: Scored) -> bool:
         alone = self._run(tap, case, case.x, values[-1:], slopes=scored.slope is not None)

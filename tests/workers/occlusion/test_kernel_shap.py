@@ -169,6 +169,9 @@ def test_draws_belong_to_the_example_and_not_to_its_chunk():
     for points, examples in ((24, 1), (7, 1), (24, 3), (6, 4)):
         other = attributed(method, ready, cut=chunks_of(points, examples))
         torch.testing.assert_close(other["input"], whole["input"], rtol=1e-10, atol=1e-13)
+    torch.testing.assert_close(
+        attributed(method, ready.examples(2, 4))["input"], whole["input"][2:], rtol=1e-10, atol=1e-13
+    )
     assert not torch.allclose(attributed(method, ready, seed=8)["input"], whole["input"], rtol=1e-6)
 
 

@@ -117,7 +117,7 @@ def test_windows_that_do_not_fit_are_refused_with_words():
     tap = ready.probe.tap("input")
     assert "larger than one example" in Occlusion(windows=((7,),)).obstacle(ready, tap)
     assert "2 windows for 1 inputs" in Occlusion(windows=((1,), (1,))).obstacle(ready, tap)
-    assert "layer_ablation" in Occlusion(windows=((1,),)).obstacle(ready, ready.probe.tap("network.0"))
+    assert "layer_ablation" in Occlusion(windows=((1,),)).obstacle(ready, ready.probe.tap("0"))
     with pytest.raises(SweepRefused, match="larger than one example"):
         Occlusion(windows=((7,),)).plan(ready, 1 << 28, 1, ())
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.sweep.completeness import Endpoints
+from workers.sweep.entered import Start, entered
 from workers.sweep.method import Method
 from workers.sweep.plan import Plan
 from workers.sweep.probe import probe
@@ -19,31 +20,10 @@ from workers.sweep.target import Target
 MEMORY = 1 << 30
 
 
-class Entering(nn.Module):
-    """A network whose floating-point inputs each pass through a layer of their own: `input`, `input_2`, ..."""
-
-    def __init__(self, network: nn.Module, floating: list[bool]) -> None:
-        super().__init__()
-        self.network = network
-        self._names = []
-        for at in range(sum(floating)):
-            self._names.append("input" if at == 0 else f"input_{at + 1}")
-            self.add_module(self._names[-1], nn.Identity())
-        self._floating = floating
-
-    def forward(self, *given: Tensor) -> Tensor:
-        names = iter(self._names)
-        entered = (
-            self.get_submodule(next(names))(each) if floats else each
-            for each, floats in zip(given, self._floating, strict=True)
-        )
-        return self.network(*entered)
-
-
 def prepared(
     network: nn.Module,
     x: Tensor | tuple[Tensor, ...],
-    baseline: Tensor | tuple[Tensor, ...],
+    baseline: Tensor | tuple[Start, ...],
     target: Target,
     *,
     inputs: bool = False,
@@ -51,13 +31,11 @@ def prepared(
 ) -> Prepared:
     """inputs: with layers for the network's inputs."""
     given, origin = (each if isinstance(each, tuple) else (each,) for each in (x, baseline))
-    floating = [each.is_floating_point() for each in given]
-    model = Entering(network, floating).eval() if inputs else network
+    made = entered(network, given, origin, rows=rows) if inputs else None
+    model, given, origin = (network, given, origin) if made is None else (made.model, made.x, made.origin)
     seen = probe(model, given, origin, target, rows=rows)
-    if inputs:
-        places = [at for at, floats in enumerate(floating) if floats]
-        named = {"input" if at == 0 else f"input_{at + 1}": place for at, place in enumerate(places)}
-        seen = replace(seen, inputs=named)
+    if made is not None:
+        seen = replace(seen, inputs=made.inputs)
     with torch.no_grad():
         size = rows or len(given[0])
         read = [
