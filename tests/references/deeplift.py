@@ -101,19 +101,22 @@ def softmax() -> Part:
 
 
 def layer_norm(epsilon: float) -> Part:
-    """y = c r: c = x - mean, v = mean c², r = (v + ε)^-½, each by its own rule, one after the other."""
+    """y = c / s: c = x - mean, v = mean c², s = √(v + ε), each by its own rule, one after the other.
+
+    The product c = y s has Δc = ½(s + s') Δy + ½(y + y') Δs, which is solved for Δy.
+    """
 
     def parts(x: Vector) -> tuple[Vector, float]:
         mean = sum(x) / len(x)
         centred = [v - mean for v in x]
-        return centred, (sum(v * v for v in centred) / len(x) + epsilon) ** -0.5
+        return centred, (sum(v * v for v in centred) / len(x) + epsilon) ** 0.5
 
     def multipliers(x: Vector, origin: Vector) -> Matrix:
         n, (c, r), (d, s) = len(x), parts(x), parts(origin)
-        variance, before = r**-2 - epsilon, s**-2 - epsilon
-        slope = (r - s) / (variance - before)
-        of_centred = [  # m_{Δc_k Δy_j}: through the product, and through variance and r
-            [(r + s) / 2 * (j == k) + (c[j] + d[j]) / 2 * slope * (c[k] + d[k]) / n for j in range(n)] for k in range(n)
+        slope = (r - s) / (r * r - s * s)
+        of_centred = [  # m_{Δc_k Δy_j}: of c itself, and through the variance and s
+            [((j == k) - (c[j] / r + d[j] / s) / 2 * slope * (c[k] + d[k]) / n) / ((r + s) / 2) for j in range(n)]
+            for k in range(n)
         ]
         return [
             [sum(((1.0 if i == k else 0.0) - 1 / n) * of_centred[k][j] for k in range(n)) for j in range(n)]
@@ -121,8 +124,8 @@ def layer_norm(epsilon: float) -> Part:
         ]
 
     def forward(x: Vector) -> Vector:
-        centred, r = parts(x)
-        return [v * r for v in centred]
+        centred, s = parts(x)
+        return [v / s for v in centred]
 
     return Part(forward, multipliers)
 

@@ -18,14 +18,18 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
+from workers.rescale import secants
 from workers.rescale.calls import Call, differing
-from workers.rescale.rules import Rule, is_linear, lacking, node_name, rule
+from workers.rescale.rules import Multiply, is_inverse, is_linear, lacking, node_name, rule
 from workers.rescale.secants import Given, Pair
 from workers.sweep.refusals import ChangingGraph
 
 _BACKWARD = re.compile(r"Backwards?\d*$")
 _NEAR = 3
 """The node of an operation is made before it runs; a copy or a view of an operand may be made in between."""
+
+_PASSING = frozenset({"tocopy", "clone", "expand", "view", "unsqueeze", "squeeze"})
+"""Nodes that give the numbers they are given."""
 
 _LEAF, _PART = "AccumulateGrad", "CopySlices"
 
@@ -55,9 +59,9 @@ class Graph:
         """From now on the pass back multiplies by the rules."""
         for node in self._order:
             pair = self._behind(node)
-            found = None if pair is None else rule(pair.here)
-            if pair is not None and found is not None:
-                node.register_hook(partial(_changed_part if _is_part(node) else _multiplied, found, pair))
+            multiply = None if pair is None else self._rule(node, pair)
+            if pair is not None and multiply is not None:
+                node.register_hook(partial(_changed_part if _is_part(node) else _multiplied, multiply, pair))
 
     def obstacles(self, taps: Mapping[str, Tensor]) -> dict[str, str]:
         """For each of `taps` that has one: what has no rule between it and the target, in words."""
@@ -87,6 +91,21 @@ class Graph:
                     after.setdefault(child, set()).update(passed)
         found = {key: after.get(get_gradient_edge(tensor).node, set()) for key, tensor in taps.items()}
         return {key: [ruled[at] for at in sorted(each)] for key, each in found.items()}
+
+    def _rule(self, node: Node, pair: Pair) -> Multiply | None:
+        """As the table has it, but for products with an inverse."""
+        found = rule(pair.here)
+        if found is None or pair.here.name != "mul":
+            return None if found is None else found.multiply
+        inverse = next((at for at, (child, _) in enumerate(node.next_functions) if self._inverse(child)), None)
+        return found.multiply if inverse is None else partial(secants.scaled, inverse)
+
+    def _inverse(self, node: Node | None) -> bool:
+        """Whether what `node` gives is the inverse of something, seen through copies and views."""
+        while node is not None and _name(node) in _PASSING:
+            node = node.next_functions[0][0]
+        pair = None if node is None else self._behind(node)
+        return pair is not None and is_inverse(pair.here)
 
     def _behind(self, node: Node) -> Pair | None:
         """The pair of calls that made `node`."""
@@ -138,19 +157,19 @@ def _ordered(score: Tensor) -> list[Node]:
     return finished[::-1]
 
 
-def _multiplied(found: Rule, pair: Pair, given: Given, received: Given) -> Given:
+def _multiplied(multiply: Multiply, pair: Pair, given: Given, received: Given) -> Given:
     with torch.no_grad():
-        return found.multiply(pair, given, received)
+        return multiply(pair, given, received)
 
 
-def _changed_part(found: Rule, pair: Pair, given: Given, received: Given) -> Given:
+def _changed_part(multiply: Multiply, pair: Pair, given: Given, received: Given) -> Given:
     """For an operation that changed a part of a tensor: given[0] and received[0] are of the whole."""
     view, arrived, whole = pair.here.view, received[0], given[0]
     if view is None or arrived is None or whole is None:
         return given
     with torch.no_grad():
         part = (view.of(view.laid_out(whole)), *given[1:])
-        new = found.multiply(pair, part, (view.of(view.laid_out(arrived)),))
+        new = multiply(pair, part, (view.of(view.laid_out(arrived)),))
         made: Any = view.laid_out(whole)
         if new[0] is not None:
             view.of(made).copy_(new[0])

@@ -6,8 +6,8 @@ those of the Jacobian diag(p) - p pᵀ with p replaced: diag(μ) - μ μᵀ / Σ
 notice what is added to all z alike. (captum's rule for nn.Softmax takes from each the mean over the whole batch; that
 does not add up, and examples then depend on each other.)
 
-Norms: y = (x - m) r, with v the variance and r = (v + ε)^-½: centring is linear, v of second degree, r rescaled
-(Δr = -(r r')² / (r + r') Δv, without a division by Δv), and the product of both ends' averages.
+Norms: y = c / s with c = x - mean and s = √(v + ε), v the mean of c²: centring is linear, v of second degree, and
+Δs = Δv / (s + s'), without a division by Δv; the quotient is that of `secants`, which no small s' makes large.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ def _normed(
     arrived, c, c_origin = flat(arrived), *(_centred(flat(each), centred=centred) for each in pair.x)
     epsilon = pair.here.argument("eps")
     epsilon = torch.finfo(c.dtype).eps if epsilon is None else epsilon
-    r, r_origin = ((each.square().mean(1, keepdim=True) + epsilon).rsqrt() for each in (c, c_origin))
-    both = c + c_origin
-    slope = -((r * r_origin) ** 2) / (r + r_origin) * (arrived * both).sum(1, keepdim=True) / 2
-    made = arrived * (r + r_origin) / 2 + slope * both / c.shape[1]
+    s, s_origin = ((each.square().mean(1, keepdim=True) + epsilon).sqrt() for each in (c, c_origin))
+    both = s + s_origin
+    of_s = -(arrived * (c / s + c_origin / s_origin)).sum(1, keepdim=True) / both
+    made = 2 * arrived / both + of_s * (c + c_origin) / (both * c.shape[1])
     return only(given, _unflat(_centred(made, centred=centred), shape, flat))
 
 

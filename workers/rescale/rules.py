@@ -162,6 +162,14 @@ def lacking(call: Call) -> str:
     return ""
 
 
+def is_inverse(call: Call) -> bool:
+    """Whether it gives one over something: a reciprocal, a negative power, a constant divided by what varies."""
+    if call.name == "pow":
+        exponent = call.leaves[1]
+        return isinstance(exponent, int | float) and exponent < 0
+    return call.name in ("rsqrt", "reciprocal") or (call.name == "div" and call.varying == (1,))
+
+
 def is_linear(name: str) -> bool:
     """Whether an operation of this name, as a graph's node has it, is linear whatever it is given."""
     return name in _NODE_NAMES

@@ -5,7 +5,12 @@ Shrikumar et al. (arXiv:1704.02685, section 3.5.1, the rescale rule): y = f(x) o
 change is shared among them; those here are exact, so that contributions keep adding up:
 
     product    Δ(ab) = ½(b + b') Δa + ½(a + a') Δb, the derivative at the midpoint, for everything of second degree
-    quotient   Δ(a/b) = ½(1/b + 1/b') Δa - ½(a + a')/(b b') Δb: the product of a and 1/b, this rescaled
+    quotient   q = a/b: as a = qb is a product, Δq = (Δa - ½(q + q') Δb) / ½(b + b'); where b and b' differ in sign,
+               Δq = ½(1/b + 1/b') Δa - ½(a + a')/(b b') Δb, the product of a and 1/b, this rescaled
+
+The quotient has the first form because 1/b may be a thousandfold at one end (a norm of what is nearly zero there, as
+an empty baseline is): shares of the second form are then as large, and cancel. A product with a factor that is itself
+an inverse, as norms are written, is such a quotient.
 """
 
 from __future__ import annotations
@@ -21,6 +26,9 @@ from workers.rescale.calls import Call
 
 TINY = 1e-10
 """|x - x'| below which the derivative at x stands for the ratio; absolute, as in captum 0.9.0."""
+
+Ends = tuple[Tensor, Tensor]
+"""A value at the input and at the baseline."""
 
 Given = tuple[Tensor | None, ...]
 """The gradient of each operand by the operation's own derivative at the input, None where it varies with nothing."""
@@ -89,24 +97,42 @@ def derivative_between(pair: Pair, given: Given, received: Given, function: Any)
 
 def quotient(pair: Pair, given: Given, received: Given) -> Given:
     """a / b, where b varies."""
-    (a, a_origin), (b, b_origin) = pair.operand(0), pair.operand(1)
-    return (*_shares(given[:2], received[0], a + a_origin, b, b_origin),)
+    return _shares(given[:2], received[0], pair.operand(0), pair.operand(1))
 
 
 def added_quotient(pair: Pair, given: Given, received: Given) -> Given:
     """s + v a / b, where b varies."""
-    (a, a_origin), (b, b_origin) = pair.operand(1), pair.operand(2)
     arrived = None if received[0] is None else received[0] * pair.here.argument("value")
-    return (given[0], *_shares(given[1:], arrived, a + a_origin, b, b_origin))
+    return (given[0], *_shares(given[1:], arrived, pair.operand(1), pair.operand(2)))
 
 
-def _shares(given: Given, arrived: Tensor | None, both: Tensor, b: Tensor, b_origin: Tensor) -> Given:
+def scaled(at: int, pair: Pair, given: Given, received: Given) -> Given:
+    """A product whose factor number `at` is an inverse r = 1/b: with y the product, Δy = H Δa + (y + y')/(r + r') Δr,
+    where H is the harmonic mean of r and r'."""
+    arrived, (y, y_origin) = received[0], pair.result()
+    (r, r_origin), (a, a_origin) = pair.operand(at), pair.operand(1 - at)
     if arrived is None:
         return given
-    above = arrived * (1 / b + 1 / b_origin) / 2
-    below = -arrived * both / (2 * b * b_origin)
+    alike, both = r * r_origin > 0, r + r_origin
+    of_other = torch.where(alike, 2 * r * r_origin / both, both / 2)
+    of_inverse = torch.where(alike, (y + y_origin) / both, (a + a_origin) / 2)
+    made = (of_inverse, of_other) if at == 0 else (of_other, of_inverse)
     return tuple(
-        None if each is None else new.sum_to_size(each.shape) for each, new in zip(given, (above, below), strict=True)
+        None if each is None else (arrived * new).sum_to_size(each.shape) for each, new in zip(given, made, strict=True)
+    )
+
+
+def _shares(given: Given, arrived: Tensor | None, a: Ends, b: Ends) -> Given:
+    if arrived is None:
+        return given
+    (x, x_origin), (s, s_origin) = a, b
+    alike, both = s * s_origin > 0, s + s_origin
+    above = torch.where(alike, 2 / both, (1 / s + 1 / s_origin) / 2)
+    quotients, products = x / s + x_origin / s_origin, (x + x_origin) / (2 * s * s_origin)
+    below = -torch.where(alike, quotients / both, products)
+    return tuple(
+        None if each is None else (arrived * new).sum_to_size(each.shape)
+        for each, new in zip(given, (above, below), strict=True)
     )
 
 

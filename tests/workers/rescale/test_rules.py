@@ -215,6 +215,29 @@ def test_softmax_does_not_notice_what_is_added_to_all_logits_however_large():
     assert gap(moved, "linear") < 1e-9
 
 
+class RootMeanSquare(nn.Module):
+    """As language models write their norm, twice, with a wide layer between; on 6 features."""
+
+    def __init__(self, *, inverse: bool) -> None:
+        super().__init__()
+        self.inverse, self.first, self.second = inverse, nn.Linear(6, 8, bias=False), nn.Linear(8, 8, bias=False)
+
+    def norm(self, h: Tensor) -> Tensor:
+        square = h.pow(2).mean(-1, keepdim=True) + 1e-12
+        return h * torch.rsqrt(square) if self.inverse else h / square.sqrt()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.second(self.norm(self.first(x)))).sum(1)
+
+
+@pytest.mark.parametrize("inverse", [True, False])
+def test_a_norm_of_an_empty_baseline_gives_no_large_shares_that_cancel(inverse):
+    made = lifted(ready(networks.ready(RootMeanSquare(inverse=inverse)), networks.points(3, 6), Target.value()))
+    for key in ("input", "first", "second"):
+        assert gap(made, key) < 1e-12
+        assert float(made[key].abs().max()) < 100  # with the inverse as a factor like any other: 1e12
+
+
 def test_softmax_near_its_baseline_has_the_derivative_of_softmax():
     x = networks.points(1, 6)
     network = networks.ready(Calling(lambda h: h.softmax(1)))
