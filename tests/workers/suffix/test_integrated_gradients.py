@@ -18,6 +18,7 @@ from workers.suffix.integrated_gradients import LayerIntegratedGradients
 from workers.suffix.rerun import Rerun
 from workers.suffix.scores import Scores
 from workers.sweep.completeness import completeness
+from workers.sweep.embedded import Ids
 from workers.sweep.refusals import ChangingGraph
 from workers.sweep.target import Target
 
@@ -322,3 +323,16 @@ def test_a_layer_that_runs_for_some_inputs_only_is_refused():
 def prepared_with(ready, x: Tensor):
     """The same, with other examples than those it was probed with."""
     return replace(ready, x=(x,))
+
+
+def test_behind_embedded_ids_the_layers_have_captums_numbers():
+    ids, mask = torch.tensor([[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]]), torch.tensor([[1] * 6, [1, 1, 1, 1, 0, 0]])
+    start = Ids(origin="zero", real=mask.bool(), low=0, high=9)
+    ready = prepared(networks.ready(networks.Reader()), (ids, mask), (start, mask), Target.classes([1, 2]), inputs=True)
+    method = LayerIntegratedGradients(steps=9)
+    made, one_by_one = attributed(method, ready), attributed(method, ready, cut=chunks_of(4))
+    for key in made.plan.taps:
+        torch.testing.assert_close(one_by_one[key], made[key], rtol=1e-10, atol=1e-14)
+    able = [check.difference for check in method.verify(ready, made.plan, made.whole, 0) if check.applicable]
+    assert able
+    assert max(able) < 1e-10
