@@ -104,8 +104,7 @@ def follow(
     with frozen(ready.model), differentiable_recurrence(ready.model):
         for start in range(0, len(ready), batch):
             some = ready.examples(start, min(start + batch, len(ready)))
-            weights, gradients = _passed(some, wanted, question, change)
-            yield _block(start, structure, question, wanted, weights, gradients, places)
+            yield _block(start, structure, question, wanted, *_passed(some, wanted, question, change), places)
 
 
 def _passed(

@@ -24,8 +24,12 @@ from workers.sweep.refusals import BudgetTooSmall, SweepRefused
 
 CONTROL_EXAMPLES = 2
 _MOST_ROWS = 64
-_COPIES, _EXACT = 3, 8
-"""Of each attention at once: its weights, scores and gradient, and as many in float64 on the CPU."""
+_KEPT = {"rollout": 0.25, "gradient": 0.5}
+"""Of what a row of the probe's passes takes: without gradients nothing is kept behind a layer; with them no layer's own
+gradient is held, as it is there. Measured on encoders whose attention is one call, and in single steps."""
+
+_EXACT = 8
+"""Bytes of a number in rollout, for which weights and gradients are also held as the network gives them."""
 
 _FIRST_USE_BYTES, _LOADING, _LOADED = 40 << 20, 3.0, 1.3
 """The first use of the numerical libraries; bytes for each byte of weights while a model is loaded, and after."""
@@ -82,11 +86,15 @@ class Case:
 
     def bytes(self, rows: int) -> int:
         """What a batch of `rows` takes at its peak."""
-        element = 8 if self.parameters.precision == "float64" else 4
-        weights = sum(each.heads * each.queries * each.keys for each in attentions(self.structure))
-        longest = max(max(each.queries, each.keys) for each in attentions(self.structure))
+        rule, element = self.parameters.rule, 8 if self.parameters.precision == "float64" else 4
+        each = 1 if rule == "rollout" else 2
+        weights = sum(one.heads * one.queries * one.keys for one in attentions(self.structure))
+        longest = max(max(one.queries, one.keys) for one in attentions(self.structure))
         rolled = (len(attentions(self.structure)) + 2) * longest**2 * _EXACT
-        return self.ready.probe.cost.bytes(rows) + rows * (weights * (_COPIES * element + 2 * _EXACT) + rolled)
+        cost = self.ready.probe.cost
+        return cost.fixed_bytes + rows * int(
+            _KEPT[rule] * cost.row_bytes + each * weights * (element + _EXACT) + rolled
+        )
 
     def batch(self, memory_bytes: int) -> int:
         """Examples at a time. Raises BudgetTooSmall."""
