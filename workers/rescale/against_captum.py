@@ -40,7 +40,7 @@ def _compared(ready: Prepared, key: str, ours: Tensor) -> Verification:
     if theirs.shape != ours.shape:
         return Verification(key, None, f"captum gave shape {tuple(theirs.shape)} for {tuple(ours.shape)}")
     scale, gap = float(theirs.abs().max()), float((ours - theirs).abs().max())
-    return Verification(key, gap / scale if scale > 0 else gap)
+    return Verification(key, gap / scale if scale > 0 else gap, gap=gap)
 
 
 def _place(probe: Probe, tap: Tap) -> str:

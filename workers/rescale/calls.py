@@ -7,14 +7,16 @@ as they run, in order, whoever calls them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from workers.rescale.flat import Form, flattened, rebuilt, results, tensors
 
 
 class _Varying:
@@ -53,12 +55,14 @@ class Call:
     leaves: its arguments, flattened; tensors as they were before it ran. varying: which of them carry a gradient.
     shapes: of those. imaginary: one of them is complex. end: the number of the first node of the graph made after it.
     module: where it was called from, if that was asked for. view: set where it changed a part of a tensor in place.
-    results: what it gave, flattened.
+    name: as the documentation has it, without the underscore of an in-place form: relu, _softmax.
+    results: what it gave, where its rule reads that.
     """
 
+    name: str
     operation: torch._ops.OpOverload[..., Any]
     leaves: list[Any]
-    spec: TreeSpec
+    form: Form
     varying: tuple[int, ...]
     shapes: tuple[torch.Size, ...]
     imaginary: bool
@@ -68,19 +72,13 @@ class Call:
     results: list[Any] = field(default_factory=list)
 
     @property
-    def name(self) -> str:
-        """As the documentation has it, without the underscore of an in-place form: relu, _softmax."""
-        return plain(self.operation._schema.name)
-
-    @property
     def label(self) -> str:
         return f"aten.{self.name}"
 
     @property
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional arguments and those by name."""
-        args, kwargs = tree_unflatten(self.leaves, self.spec)
-        return tuple(args), kwargs
+        return rebuilt(self.leaves, self.form)
 
     def argument(self, name: str) -> Any:
         """The argument that the schema calls `name`."""
@@ -101,6 +99,7 @@ class Call:
         return form
 
 
+@cache
 def plain(name: str) -> str:
     """The name of an operation without its namespace and the underscore of an in-place form."""
     bare = name.rpartition("::")[2]
@@ -122,29 +121,28 @@ class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves 
         self._places: dict[int, list[tuple[list[Any], int]]] = {}  # by storage: where its tensors are kept
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        leaves, spec = tree_flatten((args, kwargs or {}))
-        written = list(_written(func, args, kwargs or {})) if func._schema.is_mutable else []
+        leaves, form = flattened(args, kwargs or {})
+        written = _written(func, args, kwargs or {})
         self._preserve(written)
         varying = tuple(at for at, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad)
         if not (varying and torch.is_grad_enabled()):
             return func(*args, **(kwargs or {}))
-        call = self._call(func, leaves, spec, varying)
+        call = self._call(func, leaves, form, varying)
         needed = self._needs(call)
         skipped = () if needed else varying
         call.leaves = [VARYING if at in skipped else _kept(leaf, written) for at, leaf in enumerate(leaves)]
         result = func(*args, **(kwargs or {}))
-        call.results = [
-            leaf.detach() if needed and isinstance(leaf, Tensor) else None for leaf in tree_flatten(result)[0]
-        ]
         self._remember(call.leaves)
-        self._remember(call.results)
+        if needed:
+            call.results = [each.detach() if isinstance(each, Tensor) else None for each in results(result)]
+            self._remember(call.results)
         self.made.append(call)
         return result
 
-    def _call(self, func: Any, leaves: list[Any], spec: TreeSpec, varying: tuple[int, ...]) -> Call:
+    def _call(self, func: Any, leaves: list[Any], form: Form, varying: tuple[int, ...]) -> Call:
         end = torch._C._autograd._get_sequence_nr()
         return Call(
-            func, leaves, spec, varying, tuple(leaves[at].shape for at in varying),
+            plain(func._schema.name), func, leaves, form, varying, tuple(leaves[at].shape for at in varying),
             any(leaves[at].is_complex() for at in varying), end, self._module(),
             _view(leaves[0]) if func._schema.is_mutable else None,
         )  # fmt: skip
@@ -167,11 +165,20 @@ def _kept(leaf: Any, written: list[Tensor]) -> Any:
     return leaf.detach().clone() if any(leaf is each for each in written) else leaf.detach()
 
 
-def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[Tensor]:
-    for at, argument in enumerate(func._schema.arguments):
-        value = args[at] if at < len(args) else kwargs.get(argument.name)
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            yield from (each for each in tree_flatten(value)[0] if isinstance(each, Tensor))
+def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that `func` is about to change."""
+    changed: list[Tensor] = []
+    for at, name in _changes(func):
+        value = args[at] if at < len(args) else kwargs.get(name)
+        changed += tensors(results(value))
+    return changed
+
+
+@cache
+def _changes(func: Any) -> tuple[tuple[int, str], ...]:
+    """The arguments that `func` changes, by position and name."""
+    schema = enumerate(func._schema.arguments) if func._schema.is_mutable else ()
+    return tuple((at, each.name) for at, each in schema if each.alias_info is not None and each.alias_info.is_write)
 
 
 def _view(tensor: Any) -> View | None:

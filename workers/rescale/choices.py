@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from workers.rescale.flat import flattened, results, tensors
 
 
 class Choices(TorchDispatchMode):
@@ -24,14 +24,13 @@ class Choices(TorchDispatchMode):
         self._from_input = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        tensors = [each for each in tree_leaves((args, kwargs or {})) if isinstance(each, Tensor)]
-        carrying = any(each.requires_grad for each in tensors)
-        beside = any(not each.requires_grad and each in self._from_input for each in tensors)
+        given = tensors(flattened(args, kwargs or {})[0])
+        carrying = any(each.requires_grad for each in given)
+        beside = any(not each.requires_grad and each in self._from_input for each in given)
         result = func(*args, **(kwargs or {}))
         if carrying or beside:
             read_out = func._schema.name == "aten::_local_scalar_dense"
             self.found = self.found or read_out or (carrying and beside and torch.is_grad_enabled())
-            for each in tree_leaves(result):
-                if isinstance(each, Tensor):
-                    self._from_input[each] = True
+            for each in tensors(results(result)):
+                self._from_input[each] = True
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from pydantic import JsonValue
 from torch import Tensor
@@ -27,6 +28,9 @@ from workers.sweep.run import OnChunk
 
 _TOGETHER = 2
 """Rows in memory for each example: its own, and its baseline's."""
+
+_LOOKING_SECONDS = 1.2e-4
+"""What each operation of a chunk takes to be seen in both passes and put into the pass back; an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class DeepLift:
         return replace(made, taps=able)
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
-        return quote(ready.probe, chunks, len(ready), together=_TOGETHER)
+        made = quote(ready.probe, chunks, len(ready), together=_TOGETHER)
+        looking = ceil(len(ready) / chunks.examples) * survey(ready).operations * _LOOKING_SECONDS
+        return replace(made, seconds=made.seconds + looking)
 
     def attribute(
         self,

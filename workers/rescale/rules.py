@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from workers.rescale import normalised, secants, selections
 from workers.rescale.calls import Call
@@ -175,6 +176,7 @@ def is_linear(name: str) -> bool:
     return name in _NODE_NAMES
 
 
+@cache
 def node_name(name: str) -> str:
     """The name of an operation as a node of autograd's graph spells it: _log_softmax, LogSoftmax -> logsoftmax."""
     return _SPELT.get(name, name).replace("_", "").lower()

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from workers.rescale.calls import Call
+from workers.rescale.flat import rebuilt, results
 
 TINY = 1e-10
 """|x - x'| below which the derivative at x stands for the ratio; absolute, as in captum 0.9.0."""
@@ -85,9 +85,9 @@ def derivative_between(pair: Pair, given: Given, received: Given, function: Any)
     call, leaves = pair.here, list(pair.here.leaves)
     for at in call.varying:
         leaves[at] = ((leaves[at] + pair.there.leaves[at]) / 2).requires_grad_()
-    args, kwargs = tree_unflatten(leaves, call.spec)
+    args, kwargs = rebuilt(leaves, call.form)
     with torch.enable_grad():
-        made = tree_flatten(function(*args, **kwargs))[0]
+        made = results(function(*args, **kwargs))
         asked = [(y, each) for y, each in zip(made, received, strict=False) if each is not None]
         outputs, arrived = [y for y, _ in asked], [each for _, each in asked]
         found = torch.autograd.grad(outputs, [leaves[at] for at in call.varying], arrived)

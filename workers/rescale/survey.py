@@ -43,10 +43,12 @@ class Ran:
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
     """obstacles: by the key of each tap that has one, what has no rule between it and the target, in words.
-    calls: by the key of each tap, the operations whose rules lie between it and the target, of the first example."""
+    calls: by the key of each tap, the operations whose rules lie between it and the target, of the first example.
+    operations: how many operations on what varies a pass has."""
 
     obstacles: Mapping[str, str]
     calls: Mapping[str, tuple[Ran, ...]]
+    operations: int
 
 
 _KNOWN: WeakKeyDictionary[nn.Module, tuple[tuple[Tensor, ...], Target, Survey]] = WeakKeyDictionary()
@@ -67,17 +69,19 @@ def _survey(ready: Prepared) -> Survey:
     passes = Passes(ready.model, ready.probe, taps)
     obstacles: dict[str, str] = {}
     calls: dict[str, tuple[Ran, ...]] = {}
+    operations = 0
     with seen_through(ready.model):
         for example in range(len(ready)):
             ends = ends_of(ready.probe, ready.x, ready.origin, ready.target, example, example + 1, ready.device)
             try:
                 found = _look(ready.model, passes, ends, taps)
             except ChangingGraph as changing:
-                return Survey({tap.key: str(changing) for tap in taps.values()}, calls)
+                return Survey({tap.key: str(changing) for tap in taps.values()}, calls, operations)
             obstacles, calls = {**found.obstacles, **obstacles}, calls or dict(found.calls)
+            operations = max(operations, found.operations)
             if example == 0 and not _chooses(passes, ends):
                 break
-    return Survey(obstacles, calls)
+    return Survey(obstacles, calls, operations)
 
 
 def _look(model: nn.Module, passes: Passes, ends: Ends, taps: Mapping[Place, Tap]) -> Survey:
@@ -89,14 +93,14 @@ def _look(model: nn.Module, passes: Passes, ends: Ends, taps: Mapping[Place, Tap
         here = passes.forward(ends, ends.inputs, after)
     pairs = paired(after.made, before.made)
     if not here.scores.requires_grad:
-        return Survey({}, {})
+        return Survey({}, {}, len(pairs))
     graph = Graph(here.scores, pairs)
     named = {taps[place].key: tensor for place, tensor in here.values.items()}
     ran = {
         key: tuple(Ran(call.name, call.module, shared, modules.follows.get(call.module, "")) for call, shared in calls)
         for key, calls in graph.calls(named).items()
     }
-    return Survey(graph.obstacles(named), ran)
+    return Survey(graph.obstacles(named), ran, len(pairs))
 
 
 def _chooses(passes: Passes, ends: Ends) -> bool:
