@@ -217,3 +217,16 @@ class Rescaled(nn.Module):
 def made(network: nn.Module, seed: int = 0) -> nn.Module:
     """In evaluation mode and float64, with weights from a seed."""
     return ready(network, seed)
+
+
+def by_hand(layer: ByHand, x: Tensor) -> Tensor:
+    """The weights of one attention, (examples, heads, queries, keys): softmax of scaled products, head by head."""
+    weights = torch.zeros(len(x), HEADS, x.shape[1], x.shape[1], dtype=x.dtype)
+    size = WIDTH // HEADS
+    for head in range(HEADS):
+        part = slice(head * size, (head + 1) * size)
+        scores = layer.query(x)[..., part] @ layer.key(x)[..., part].mT / size**0.5
+        if layer.causal:
+            scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=x.dtype).triu(1)
+        weights[:, head] = scores.exp() / scores.exp().sum(-1, keepdim=True)
+    return weights

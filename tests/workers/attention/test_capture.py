@@ -18,6 +18,7 @@ from tests.workers.attention.networks import (
     Rescaled,
     Torchs,
     Windows,
+    by_hand,
     examples,
     made,
 )
@@ -38,25 +39,12 @@ def weights(network: nn.Module, *x: Tensor) -> list[Tensor]:
     return [one.split(each, len(x[0])) for one, each in zip(found, caught, strict=True)]
 
 
-def expected(layer: ByHand, x: Tensor) -> Tensor:
-    """Softmax of scaled products, by hand."""
-    made = torch.zeros(len(x), HEADS, x.shape[1], x.shape[1], dtype=x.dtype)
-    size = WIDTH // HEADS
-    for head in range(HEADS):
-        part = slice(head * size, (head + 1) * size)
-        scores = layer.query(x)[..., part] @ layer.key(x)[..., part].mT / size**0.5
-        if layer.causal:
-            scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=x.dtype).triu(1)
-        made[:, head] = scores.exp() / scores.exp().sum(-1, keepdim=True)
-    return made
-
-
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("how", HOW)
 def test_weights_are_caught_however_attention_is_written(how, causal):
     network, x = made(Layers(1, how, causal=causal)), examples()
     (ours,) = weights(network, x)
-    torch.testing.assert_close(ours, expected(network.layers[0], x), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(ours, by_hand(network.layers[0], x), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from hypothesis import given, settings, strategies
 from torch import Tensor, nn
 
 from lamina.zoo.families import FAMILIES
@@ -16,6 +17,7 @@ from tests.workers.attention.networks import (
     TOKENS,
     Layers,
     Translator,
+    by_hand,
     examples,
     made,
     prepared,
@@ -145,6 +147,23 @@ def test_every_way_of_writing_attention_gives_the_same_rows(how, question):
     ours, plain = (followed(prepared(made(Layers(3, name)), x), question) for name in (how, "matmul"))
     torch.testing.assert_close(ours.rows, plain.rows, rtol=1e-10, atol=1e-13)
     torch.testing.assert_close(ours.entropy, plain.entropy, rtol=1e-10, atol=1e-13)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    depth=strategies.integers(1, 4), how=strategies.sampled_from(HOW), causal=strategies.booleans(),
+    heads=strategies.sampled_from(["mean", "max", "min"]), seed=strategies.integers(0, 1000),
+)  # fmt: skip
+def test_drawn_networks_have_the_rows_of_the_slow_transcription(depth, how, causal, heads, seed):
+    network, x = made(Layers(depth, how, causal=causal, read="last"), seed), examples(1, seed=seed)
+    ours = followed(prepared(network, x), Question(rule="rollout", heads=heads, read="last"))
+    weights, state = [], x
+    with torch.no_grad():
+        for layer in network.layers:
+            weights.append(lists(by_hand(layer, state)[0]))
+            state = state + layer(state)
+    theirs = torch.tensor([layer[-1] for layer in reference.rollout(weights, heads)], dtype=torch.float64)
+    torch.testing.assert_close(ours.rows[0], theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.slow
