@@ -21,8 +21,8 @@ _HOLES, _CONVOLUTION_HOLES = 1.1, 1.75
 """Resident bytes for each byte alive. A convolution reorders its operands in buffers of their own, and glibc 2.36 puts
 no aligned block where one of its own size was freed."""
 
-_CHEAPEST, _DEAREST = 0.1, 0.6
-"""What a row of a large chunk costs, as a share of a row of the small pass: two timings alone may say anything."""
+_CHEAPEST = 0.1
+"""What a row of a large chunk costs at least, as a share of a row of the small pass: two timings may say anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Cost:
     row_seconds: float
 
     @classmethod
-    def through(cls, passes: Iterable[Pass]) -> Cost:
-        """The line through two passes with different rows; through the origin for a single pass."""
+    def through(cls, passes: Iterable[Pass], timed: Pass | None = None) -> Cost:
+        """The line through two passes with different rows; through the origin for a single pass.
+
+        timed: a pass with more rows, which tells the seconds better.
+        """
         ordered = sorted(passes, key=lambda each: each.rows)
         low, high = ordered[0], ordered[-1]
+        most = timed or high
+        row_seconds = _row_seconds(low, most)
+        fixed_seconds = max(0.0, most.seconds - row_seconds * most.rows)
         if low.rows == high.rows:
-            return cls(0, high.bytes // high.rows, 0.0, high.seconds / high.rows)
-        span = high.rows - low.rows
-        row_bytes = max(0, high.bytes - low.bytes) // span
-        alone = high.seconds / high.rows
-        row_seconds = min(max((high.seconds - low.seconds) / span, _CHEAPEST * alone), _DEAREST * alone)
-        return cls(
-            max(0, high.bytes - row_bytes * high.rows), row_bytes,
-            max(0.0, high.seconds - row_seconds * high.rows), row_seconds,
-        )  # fmt: skip
+            return cls(0, high.bytes // high.rows, fixed_seconds, row_seconds)
+        row_bytes = max(0, high.bytes - low.bytes) // (high.rows - low.rows)
+        return cls(max(0, high.bytes - row_bytes * high.rows), row_bytes, fixed_seconds, row_seconds)
 
     def bytes(self, rows: int) -> int:
         """At the peak of a chunk of `rows` rows."""
@@ -66,6 +66,15 @@ class Pass:
     rows: int
     bytes: int
     seconds: float
+
+
+def _row_seconds(low: Pass, most: Pass) -> float:
+    """Of one more row: the slope between two passes, no more than a row of the larger takes with all that it shares."""
+    alone = most.seconds / most.rows
+    if low.rows == most.rows:
+        return alone
+    slope = (most.seconds - low.seconds) / (most.rows - low.rows)
+    return min(max(slope, _CHEAPEST * alone), alone)
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from workers.sweep.watch import Watch, differentiable_recurrence, frozen, leaf_c
 
 Status = Literal["on_path", "off_path", "constant", "refused"]
 _TRAINING_KINDS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.AlphaDropout)
+_TIMED_ROWS, _TIMED_BYTES = 16, 64 << 20
 _OFF_PATH = "the target does not depend on its output"
 _CONSTANT = "its output does not change with the input"
 _SPOILT = "its output is changed in place through another view of its memory"
@@ -258,9 +259,9 @@ def _follow_gradient(model: nn.Module, looks: Looks, target: Target, taps: Mappi
     small = looks.other or looks.first
     _walk(model, looks, small, target, taps)
     walk = _walk(model, looks, looks.first, target, taps)
-    cost = Cost.through(
-        [walk.cost, walk.cost if looks.other is None else _walk(model, looks, small, target, taps).cost]
-    )
+    passes = [walk.cost, walk.cost if looks.other is None else _walk(model, looks, small, target, taps).cost]
+    many = None if looks.other is None else _many(looks.first, Cost.through(passes))
+    cost = Cost.through(passes, None if many is None else _walk(model, looks, many, target, taps).cost)
     spoilt = {taps[place].key for place, (tensor, version) in walk.held.items() if tensor._version != version}
     finished = {place: _settle(tap, walk.found, walk.held.keys(), spoilt) for place, tap in taps.items()}
     ran = {tap.module for tap in taps.values()}
@@ -270,6 +271,16 @@ def _follow_gradient(model: nn.Module, looks: Looks, target: Target, taps: Mappi
         rows=looks.first.rows if looks.other is None else None, least_rows=looks.least_rows,
         clones_input=looks.first.moved_input, output_shape=tuple(walk.output.shape[1:]), cost=cost,
     )  # fmt: skip
+
+
+def _many(first: Look, cost: Cost) -> Look | None:
+    """As many rows as tell what a row of a chunk takes, where they take little memory; None where few are too many."""
+    affordable = (_TIMED_BYTES - cost.bytes(0)) // max(1, cost.bytes(1) - cost.bytes(0))
+    rows = min(_TIMED_ROWS, affordable)
+    if rows <= 2 * first.rows:
+        return None
+    order = torch.arange(rows, device=first.inputs[0].device) % first.rows
+    return Look(tuple(tensor[order] for tensor in first.inputs), None, moved_input=first.moved_input)
 
 
 def _varies(looks: Looks, place: Place) -> bool:
