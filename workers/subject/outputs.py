@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from workers.sweep.around import Around
+from workers.sweep.around import Around, behind
 
 _ALL: ContextVar[bool] = ContextVar("all", default=False)
 
@@ -35,7 +35,7 @@ class Whole(Around):
     def forward(self, *inputs: Tensor) -> Any:
         """What the network gives."""
         with _all():
-            return self.model(*inputs)
+            return behind(self)(*inputs)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from torch import fx, nn
 class Around(nn.Module):
     """Runs `model`, which is no child: children, parameters and buffers are shared, so that no name changes.
 
-    more: children beside them, by names that `model` has not. A subclass defines the forward and calls `self.model`.
-    A child that is put in another's place must be put there in `self.model`.
+    more: children beside them, by names that `model` has not. A subclass defines the forward and calls `behind(self)`.
+    A child that is put in another's place must be put there in `behind(self)`.
     """
 
     def __init__(self, model: nn.Module, more: Mapping[str, nn.Module] | None = None) -> None:
@@ -27,12 +27,12 @@ class Around(nn.Module):
         if isinstance(graph, fx.Graph):
             self.graph = graph  # what asks a graph for its batch size or its calls asks this module
 
-    @property
-    def model(self) -> nn.Module:
-        """The module that is run."""
-        return self._around[0]
-
     def train(self, mode: bool = True) -> Self:
         """In training mode or not, the module that is run as well."""
-        self.model.train(mode)
+        behind(self).train(mode)
         return super().train(mode)
+
+
+def behind(module: Around) -> nn.Module:
+    """The module that is run. No member of `Around`, whose children have names of the customer's choosing."""
+    return module._around[0]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from workers.sweep.around import Around
+from workers.sweep.around import Around, behind
 from workers.sweep.embedded import FEW, Ids, batch, copies, origin, through
 from workers.sweep.entrances import AFTER, Call, Entrance, NoEmbedding, entrances, fed, modules_of, taken
 from workers.sweep.layout import alike
@@ -78,7 +78,7 @@ class Entry(Around):
         if compared is not None and self._giving is not None:
             inputs[self._giving] = compared.clone()
         with fed(self._embeddings, self._found, values) if values else nullcontext():
-            output = self.model(*inputs)
+            output = behind(self)(*inputs)
         return output if compared is None else Beside(output, compared)
 
 

@@ -521,3 +521,19 @@ def test_a_network_that_normalises_at_once_jumps_at_zero_vectors_and_not_elsewhe
     assert jump(other.model, other.x, other.x, its) == 0
     assert 'ask for baseline "pad"' in why_jumps(0.97)
     assert why_jumps(0.02) == ""
+
+
+def test_a_child_called_model_keeps_its_name_and_can_be_reached():
+    network = networks.ready(nn.ModuleDict({"model": nn.Linear(2, 1)}))
+    made = entered(_Inside(network), (torch.ones(2, 2),), (torch.zeros(1, 2),)).model
+    assert dict(made.named_modules()).keys() == {"", "model", "model.model", "input"}
+    assert made.get_submodule("model.model") is network["model"]
+
+
+class _Inside(nn.Module):
+    def __init__(self, children: nn.ModuleDict) -> None:
+        super().__init__()
+        self.model = children
+
+    def forward(self, x):
+        return self.model["model"](x)
