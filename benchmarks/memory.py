@@ -33,6 +33,7 @@ from service.contracts.job import (
     Succeeded,
 )
 from service.contracts.manifest import CANONICAL, DatasetManifest, ModelManifest
+from service.contracts.provenance import Provenance
 from workers.analyses import KINDS
 from workers.sandbox.client import Zygote
 from workers.sandbox.spec import ChildSpec, Level, Limits
@@ -146,6 +147,14 @@ def _row(name: str, measured: int, quoted: int) -> dict[str, object]:
 
 def taken(zygote: Zygote, make: Callable[[], tuple[nn.Module, Tensor]]) -> tuple[int, int]:
     """(measured, quoted) bytes of one network, above what was resident when its job began."""
+    (said,) = analysed(zygote, make, (KIND,))
+    assert said.peak_bytes is not None
+    assert said.quoted_bytes is not None
+    return said.peak_bytes, said.quoted_bytes
+
+
+def analysed(zygote: Zygote, make: Callable[[], tuple[nn.Module, Tensor]], kinds: tuple[str, ...]) -> list[Provenance]:
+    """What the analyses of one network, each in a job of its own, say of themselves."""
     torch.manual_seed(0)
     network, example = make()
     with tempfile.TemporaryDirectory() as name:
@@ -163,14 +172,15 @@ def taken(zygote: Zygote, make: Callable[[], tuple[nn.Module, Tensor]]) -> tuple
         )
         assert isinstance(model, ModelManifest)
         assert isinstance(data, DatasetManifest)
-        job = _job(facts, model, data_facts, data)
-        scratch = _scratch(folder / "j", job, {job.model.file: model_file, "input-0.safetensors": data_file})
-        result = _run(zygote, scratch, "a")
-    if not isinstance(result, Succeeded):
-        raise TypeError(f"the analysis ended {result.status}: {result.model_dump_json()[:1000]}")
-    assert result.provenance.peak_bytes is not None
-    assert result.provenance.quoted_bytes is not None
-    return result.provenance.peak_bytes, result.provenance.quoted_bytes
+        said = []
+        for kind in kinds:
+            job = _job(kind, facts, model, data_facts, data)
+            scratch = _scratch(folder / kind, job, {job.model.file: model_file, "input-0.safetensors": data_file})
+            result = _run(zygote, scratch, "a")
+            if not isinstance(result, Succeeded):
+                raise TypeError(f"{kind} ended {result.status}: {result.model_dump_json()[:1000]}")
+            said.append(result.provenance)
+    return said
 
 
 def _facts(shape: tuple[int, ...], classes: int) -> ModelFacts:
@@ -184,9 +194,11 @@ def _facts(shape: tuple[int, ...], classes: int) -> ModelFacts:
     )
 
 
-def _job(facts: ModelFacts, model: ModelManifest, data_facts: DatasetFacts, data: DatasetManifest) -> Analyse:
+def _job(
+    kind: str, facts: ModelFacts, model: ModelManifest, data_facts: DatasetFacts, data: DatasetManifest
+) -> Analyse:
     member = Member(
-        id="a", kind=KIND, kind_version=KINDS[KIND].version, parameters={}, digest=digest_of_value("memory")
+        id="a", kind=kind, kind_version=KINDS[kind].version, parameters={}, digest=digest_of_value("memory")
     )
     return Analyse(
         members=(member,),

@@ -9,10 +9,10 @@ fresh process holds at its peak above network and input: all layers by one sweep
 from __future__ import annotations
 
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -24,6 +24,7 @@ from captum.attr import LayerConductance
 from torch import Tensor, nn
 
 from benchmarks.networks import bert_base_like, resnet50_like, vit_b16_like
+from workers.machine import resident_bytes
 from workers.numerics.memory import give_back_freed_pages
 from workers.sweep.plan import Plan, plan
 from workers.sweep.probe import Probe, Tap, probe
@@ -158,17 +159,15 @@ def _peak_here(name: str, what: str) -> int:
     torch.set_num_threads(1)
     case = Case(name)
     give_back_freed_pages()
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")  # the peak is counted from here: proc(5)
-    with open("/proc/self/statm", encoding="ascii") as file:
-        before = int(file.read().split()[1]) * resource.getpagesize()
+    own = Path("/proc/self")
+    (own / "clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here: proc(5)
+    before = resident_bytes()
     if what == "ours":
         case.ours()
     else:
         case.captum(int(what))
-    with open("/proc/self/status", encoding="ascii") as status:
-        peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-    return peak - before
+    lines = (own / "status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")) - before
 
 
 if __name__ == "__main__":
