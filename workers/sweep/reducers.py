@@ -54,22 +54,32 @@ class Totals:
         return torch.cat(self._absolute[key])
 
 
+_SUMS_BYTES = 3 * 8
+"""What the sums of a unit take. A block that takes no more for each unit may stay as it is."""
+
+_SUMMED = 1 << 16
+"""Numbers that are turned into float64 at once."""
+
+
 class UnitMoments:
     """Over `n` examples, for each unit of one tap: what its mean, absolute mean and standard error need."""
 
     def __init__(self) -> None:
         self.n = 0
-        self._first: Tensor | None = None  # a single block stays as it is; sums begin with the second
+        self._first: Tensor | None = None  # a single small block stays as it is; sums begin with the second
         self._sums: tuple[Tensor, Tensor, Tensor] | None = None
 
     def add(self, attribution: Tensor) -> None:
         """attribution: (examples, ...)."""
         self.n += len(attribution)
         if self._first is None and self._sums is None:
-            self._first = attribution
+            if len(attribution) * attribution.element_size() <= _SUMS_BYTES:
+                self._first = attribution
+            else:
+                self._sums = _sums(attribution)
             return
-        known, new = self._sum(), _sums(attribution)
-        self._sums = (known[0] + new[0], known[1] + new[1], known[2] + new[2])
+        for total, each in zip(self._sum(), _sums(attribution), strict=True):
+            total.add_(each)
 
     @property
     def mean(self) -> Tensor:
@@ -104,7 +114,16 @@ class UnitMoments:
 
 def _sums(attribution: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The sums over examples of the values, their magnitudes and their squares, in float64."""
-    exact = attribution.to(torch.float64)
+    at_once = max(1, _SUMMED // max(1, attribution[0].numel()))
+    first, *others = torch.split(attribution, at_once)
+    totals = _of_some(first.to(torch.float64))
+    for some in others:
+        for total, each in zip(totals, _of_some(some.to(torch.float64)), strict=True):
+            total.add_(each)
+    return totals
+
+
+def _of_some(exact: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return exact.sum(0), exact.abs().sum(0), exact.square().sum(0)
 
 

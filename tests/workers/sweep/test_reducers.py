@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.workers.sweep.blocks import SPLITS, fed
-from workers.sweep.reducers import Keep, Moments, Totals
+from workers.sweep.reducers import Keep, Moments, Totals, UnitMoments
 
 VALUES = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 3, 2)))
 
@@ -39,3 +39,16 @@ def test_keep_holds_the_first_examples_of_the_taps_named(sizes):
     assert torch.equal(made.of("a"), VALUES[:6])
     with pytest.raises(KeyError):
         made.of("b")
+
+
+def test_a_large_block_is_summed_in_parts_and_not_kept(monkeypatch):
+    monkeypatch.setattr("workers.sweep.reducers._SUMMED", 5)
+    draws = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(n, 3, 2, generator=draws) for n in (9, 4))
+    whole, moments = torch.cat([first, second]).double(), UnitMoments()
+    moments.add(first)
+    assert moments._first is None  # nine examples take more than three sums
+    moments.add(second)
+    for found, expected in zip(moments.sums, (whole, whole.abs(), whole.square()), strict=True):
+        torch.testing.assert_close(found, expected.sum(0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(moments.mean, whole.mean(0))

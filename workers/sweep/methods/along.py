@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
 
 from pydantic import JsonValue
 from torch import Tensor
@@ -31,12 +33,13 @@ class Along(ABC):
     """The members of `Method` for a frozen dataclass of settings, which names itself, its points and its reading.
 
     gradients: whether it needs a backward pass. still: whether an example that equals its baseline has an attribution
-    of exactly zero.
+    of exactly zero. tensors: how many of a tap's size its reading holds, at the most.
     """
 
     __slots__ = ()
     gradients = True
     still = False
+    tensors = 1
 
     @property
     @abstractmethod
@@ -80,10 +83,13 @@ class Along(ABC):
 
     def plan(self, ready: Prepared, memory_bytes: int, threads: int, layers: tuple[str, ...]) -> Plan:
         named = applicable(ready, layers or self.choice(ready), self.obstacle, self.name)
-        return ready.plan(len(self.points), memory_bytes, threads, named)
+        made = ready.plan(len(self.points), memory_bytes, threads, named)
+        return fitting(made, memory_bytes, lambda chunks: self.quote(ready, chunks))
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
-        return quote(ready.probe, chunks, len(ready))
+        """For three tensors for each tap between chunks, and one where there is but one chunk; more is `tensors`."""
+        whole, known = quote(ready.probe, chunks, len(ready)), 3 if chunks.points < chunks.evaluations else 1
+        return Quote(whole.seconds, whole.bytes + max(0, self.tensors - known) * held(ready, chunks))
 
     def asks(self, ready: Prepared, taps: tuple[str, ...], reducers: Sequence[Reducer]) -> Question:
         """What this asks of a walk along its points."""
@@ -134,6 +140,28 @@ class OnInputs(Along):
 
     def obstacle(self, ready: Prepared, tap: Tap) -> str:
         return "" if tap.key in ready.inputs else f"{self.name} attributes to inputs, and this is a layer"
+
+
+def held(ready: Prepared, chunks: Plan) -> int:
+    """Bytes of one tensor for each tap, of a block's examples."""
+    return sum(ready.probe.tap(key).bytes_per_example for key in chunks.taps) * chunks.examples
+
+
+def in_flight(ready: Prepared, chunks: Plan) -> int:
+    """Bytes alive at the widest layer beside what is kept: what goes in and what comes out, of a chunk's rows."""
+    rows = max(chunks.points * chunks.examples, ready.probe.rows or ready.probe.least_rows)
+    return 2 * rows * max((tap.bytes_per_example for tap in ready.probe.taps), default=0)
+
+
+def fitting(chunks: Plan, memory_bytes: int, quoted: Callable[[Plan], Quote]) -> Plan:
+    """The plan with as many rows as `quoted` leaves within the budget; at least one. For methods that take more beside
+    their rows than `plan` knows."""
+    while quoted(chunks).bytes > memory_bytes and chunks.points * chunks.examples > 1:
+        if chunks.examples > 1:
+            chunks = replace(chunks, examples=ceil(chunks.examples / 2))
+        else:
+            chunks = replace(chunks, points=ceil(chunks.points / 2))
+    return chunks
 
 
 def applicable(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from captum import attr
 from torch import Tensor
 
-from workers.sweep.methods.along import Along, OnInputs, Shared
+from workers.sweep.methods.along import Along, OnInputs, Shared, in_flight
 from workers.sweep.methods.readings import AtInput, Local
 from workers.sweep.methods.twin import One, Theirs, only
 from workers.sweep.plan import Plan, Quote, quote
@@ -23,8 +23,8 @@ from workers.sweep.ready import Prepared
 _FORWARD = 1 / 3
 """The share of a forward pass in the time of forward and backward; a backward pass takes about twice as long."""
 
-_IN_FLIGHT = 2
-"""Tensors of a layer alive at once in a forward pass that keeps nothing: what goes in and what comes out."""
+_FORWARDS = 3
+"""Both ends of an example are evaluated at once, and what convolutions reorder leaves holes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,8 @@ class Activation(Along):
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         """A forward pass that saves nothing holds little beyond what is read."""
         whole, rows = quote(ready.probe, chunks, len(ready)), max(chunks.examples, ready.probe.least_rows)
-        widest = max((tap.bytes_per_example for tap in ready.probe.taps), default=0)
         saved = ready.probe.cost.bytes(rows)
-        return Quote(whole.seconds * _FORWARD, whole.bytes - saved + min(saved, _IN_FLIGHT * rows * widest))
+        return Quote(whole.seconds * _FORWARD, whole.bytes - saved + min(saved, _FORWARDS * in_flight(ready, chunks)))
 
     def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:

@@ -12,7 +12,8 @@ map, we keep the sign: what speaks against the target is an answer too. LayerCAM
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal
 
 from captum import attr
@@ -22,7 +23,7 @@ from workers.sweep.axes import Stays, Which, stays
 from workers.sweep.methods.along import Shared
 from workers.sweep.methods.at_input import product_by_captum
 from workers.sweep.methods.twin import NoTwin, One, Theirs, only
-from workers.sweep.plan import Plan
+from workers.sweep.plan import Plan, Quote, quote, sums_bytes
 from workers.sweep.probe import Tap
 from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
@@ -58,6 +59,14 @@ class GradCam(Shared):
 
     def reading(self, _ready: Prepared, tap: Tap, _zeros: Tensor, _chunks: int) -> Reading:
         return _Map(self.mode, self._places(tap))
+
+    def quote(self, ready: Prepared, chunks: Plan) -> Quote:
+        """Of a tap only its map is held, and summed over examples."""
+        whole, less = quote(ready.probe, chunks, len(ready)), 0.0
+        for key in chunks.taps:
+            tap, alone = ready.probe.tap(key), replace(chunks, taps=(key,))
+            less += (1 - prod(self.units(tap)) / prod(tap.shape)) * sums_bytes(ready.probe, alone)
+        return Quote(whole.seconds, whole.bytes - int(less))
 
     def theirs(self, _ready: Prepared, _chunks: Plan, _seed: int) -> Theirs:
         def captum(one: One) -> Tensor:

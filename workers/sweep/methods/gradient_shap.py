@@ -44,7 +44,7 @@ class GradientShap(Along):
     noise: float = 0.0
     ranges: tuple[float, ...] = ()
     baselines: Literal["examples", "declared"] = "examples"
-    still = False
+    tensors = 3
 
     @property
     def name(self) -> str:

@@ -26,7 +26,7 @@ from workers.sweep.block import Examples, padded, straight
 from workers.sweep.captum_check import Verification, obstacle
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import settings
-from workers.sweep.methods.along import applicable
+from workers.sweep.methods.along import applicable, fitting, held, in_flight
 from workers.sweep.methods.internal_influence import quadrature
 from workers.sweep.methods.twin import NoTwin, One, compared, only
 from workers.sweep.plan import Plan, Quote, quote
@@ -72,13 +72,16 @@ class NeuronConductance:
     def plan(self, ready: Prepared, memory_bytes: int, threads: int, layers: tuple[str, ...]) -> Plan:
         self._meant(ready)
         keys = applicable(ready, layers or ready.inputs, self.obstacle, self.name)
-        return ready.plan(len(self._points.nodes), memory_bytes, threads, keys)
+        made = ready.plan(len(self._points.nodes), memory_bytes, threads, keys)
+        return fitting(made, memory_bytes, lambda chunks: self.quote(ready, chunks))
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
-        """Each chosen unit has a backward pass of its own, which takes two thirds of forward and backward."""
+        """Each chosen unit has a backward pass of its own, which takes two thirds of forward and backward, over a graph
+        that is kept whole meanwhile."""
         whole = quote(ready.probe, chunks, len(ready))
-        sums = sum(ready.probe.tap(key).bytes_per_example for key in chunks.taps) * chunks.examples
-        return Quote(whole.seconds * (1 + 2 / 3 * len(self.chosen)), whole.bytes + sums * len(self.chosen))
+        sums = held(ready, chunks) * len(self.chosen)
+        seconds = whole.seconds * (1 + 2 / 3 * len(self.chosen))
+        return Quote(seconds, whole.bytes + sums + in_flight(ready, chunks))
 
     def attribute(
         self,

@@ -40,6 +40,7 @@ class SmoothGrad(OnInputs):
     noise: float = 0.15
     ranges: tuple[float, ...] = ()
     of: Of = "mean"
+    tensors = 3
 
     @property
     def name(self) -> str:

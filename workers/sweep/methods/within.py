@@ -21,9 +21,11 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
+from workers.numerics.memory import give_back_freed_pages
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints, completeness
 from workers.sweep.method import Method, settings
+from workers.sweep.methods.along import fitting, held
 from workers.sweep.methods.conductance import Conductance
 from workers.sweep.methods.internal_influence import IntegratedGradients
 from workers.sweep.plan import Plan, Quote
@@ -35,6 +37,9 @@ from workers.sweep.run import OnChunk
 
 LEAST_STEPS = 8
 """Steps of the first round."""
+
+_HELD = 4
+"""Tensors of a tap's size beyond those of the first round: the block's, a round's, and what chunks carry."""
 
 _ROUNDING = 8
 """Units in the last place of the target that two passes in different batches may lie apart."""
@@ -93,14 +98,13 @@ class _Within(ABC):
                 f"a tolerance for {self.name} is not applicable, because nothing asked for must add up to the output's"
                 " change: paths pass it by; name a number of steps, or ask for a layer that everything passes through"
             )
-        return made
+        return fitting(made, memory_bytes, lambda chunks: self.quote(ready, chunks))
 
     def quote(self, ready: Prepared, chunks: Plan) -> Quote:
         """Steps are known afterwards: the estimate lies midway, as a ratio, between the least and the most."""
         first = self.at(LEAST_STEPS).quote(ready, chunks)
         rounds = 2 * sqrt(max(1.0, self.most_steps / LEAST_STEPS)) - 1
-        held = sum(ready.probe.tap(key).bytes_per_example for key in chunks.taps) * chunks.examples
-        return Quote(first.seconds * rounds, first.bytes + 2 * held)
+        return Quote(first.seconds * rounds, first.bytes + _HELD * held(ready, chunks))
 
     def attribute(
         self, ready: Prepared, chunks: Plan, reducers: Sequence[Reducer], on_chunk: OnChunk | None, seed: int
@@ -112,6 +116,7 @@ class _Within(ABC):
             values, settled = self._settle(some, chunks, told, seed)
             done.append(replace(settled, shrunk=tuple(replace(s, start=s.start + start) for s in settled.shrunk)))
             _give(start, values, reducers)
+            give_back_freed_pages()  # rounds have chunks of several sizes, and leave holes of each
             if told is not None:
                 told.finish()
         return Settled(
