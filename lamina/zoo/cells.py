@@ -1,7 +1,7 @@
 """What does each family get in each format? Written, inspected and audited by the very code that runs in a sandbox."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from service.contracts.job import (
 )
 from service.contracts.manifest import CANONICAL, DatasetManifest, ModelFormat, ModelManifest
 from workers.analyses import KINDS
+from workers.attribution.findings import NOT_USABLE
 from workers.child import run
 from workers.kind import AnalysisKind
 from workers.subject.formats import FORMATS
@@ -69,8 +70,14 @@ class Came:
 OnCell = Callable[[Cell], None]
 
 
-def cells(names: Sequence[str], forms: Sequence[ModelFormat], scratch: Path) -> Iterator[Cell]:
-    """Every square of these families and formats, one after the other; `scratch` is an empty folder of their own."""
+def cells(
+    names: Sequence[str], forms: Sequence[ModelFormat], scratch: Path, kinds: Collection[str] | None = None
+) -> Iterator[Cell]:
+    """Every square of these families and formats, one after the other, of all kinds or of those named.
+
+    scratch: an empty folder of their own.
+    """
+    chosen = [kind for kind in KINDS.values() if kinds is None or kind.name in kinds]
     for name in names:
         for form in forms:
             family = family_of(name, form)
@@ -78,11 +85,11 @@ def cells(names: Sequence[str], forms: Sequence[ModelFormat], scratch: Path) -> 
                 continue
             folder = scratch / f"{name}-{form}"
             folder.mkdir(parents=True)
-            yield from _of(family, form, folder)
+            yield from _of(family, form, folder, chosen)
             shutil.rmtree(folder)
 
 
-def _of(family: Family, form: ModelFormat, folder: Path) -> Iterator[Cell]:
+def _of(family: Family, form: ModelFormat, folder: Path, kinds: Sequence[AnalysisKind[Any, Any]]) -> Iterator[Cell]:
     network = family.network()
     try:
         file = write(family, form, network, folder)
@@ -99,8 +106,7 @@ def _of(family: Family, form: ModelFormat, folder: Path) -> Iterator[Cell]:
     loaded = FORMATS[form].load(came.model, "cpu")
     for found in compared(family, network, loaded):
         yield _parity(family, form, found)
-    for kind in KINDS.values():
-        yield _audited(kind, came, folder)
+    yield from _audited(kinds, came, folder)
 
 
 def _intake(family: Family, form: ModelFormat, state: State, reason: str) -> Cell:
@@ -169,16 +175,25 @@ def _came(family: Family, form: ModelFormat, file: Path, folder: Path) -> Came |
     )  # fmt: skip
 
 
-def _audited(kind: AnalysisKind[Any, Any], came: Came, folder: Path) -> Cell:
-    """One kind, with the family's target where it takes one, and otherwise as it stands."""
-    asked = _asked(kind, came.family)
-    try:
-        kind.parameters.model_validate(asked)
-    except ValidationError:
-        return _cell(kind, came, "not applicable", f"it has no target {came.family.target!r}")
-    member = Member(id="c", kind=kind.name, kind_version=kind.version, parameters=asked, digest=digest_of_value(asked))
+def _audited(kinds: Sequence[AnalysisKind[Any, Any]], came: Came, folder: Path) -> Iterator[Cell]:
+    """All kinds in one audit, with the family's target where they take one, and otherwise as they stand."""
+    members, roles = list[Member](), set[str]()
+    for kind in kinds:
+        asked = _asked(kind, came.family)
+        try:
+            kind.parameters.model_validate(asked)
+        except ValidationError:
+            yield _cell(kind, came, "not applicable", f"it has no target {came.family.target!r}")
+            continue
+        roles.update(kind.roles)
+        digest = digest_of_value({"kind": kind.name, **asked})
+        members.append(
+            Member(id=f"{len(members):x}", kind=kind.name, kind_version=kind.version, parameters=asked, digest=digest)
+        )
+    if not members:
+        return
     job = Analyse(
-        members=(member,),
+        members=tuple(members),
         model=StagedModel(
             file=CANONICAL[came.form], name=came.family.name, version="1", digest=came.manifest.canonical_digest,
             facts=came.family.facts, manifest=came.manifest,
@@ -188,15 +203,22 @@ def _audited(kind: AnalysisKind[Any, Any], came: Came, folder: Path) -> Cell:
                 file="examples.safetensors", name="examples", digest=came.dataset.canonical_digest,
                 facts=came.family.dataset_facts, manifest=came.dataset,
             )
-            for role in kind.roles
+            for role in sorted(roles)
         },
         memory_bytes=MEMORY_BYTES, sandbox_level="none",
     )  # fmt: skip
     files = {CANONICAL[came.form]: came.model, "examples.safetensors": came.examples}
-    found = _answer(_child(folder, kind.name, job, files), "c")
+    scratch = _child(folder, "audit", job, files)
+    for member in members:
+        yield _settled(KINDS[member.kind], came, _answer(scratch, member.id))
+
+
+def _settled(kind: AnalysisKind[Any, Any], came: Came, found: Answered) -> Cell:
+    """An analysis that says of its own numbers that no report may show them has worked; the cell says that it did."""
     if isinstance(found, Succeeded):
-        worst = [each["code"] for each in _findings(found) if each["severity"] == "failure"]
-        return _cell(kind, came, "failed" if worst else "ok", ", ".join(worst))
+        grave = [str(each["code"]) for each in _findings(found) if each["severity"] == "failure"]
+        broken = [code for code in grave if code != NOT_USABLE]
+        return _cell(kind, came, "failed" if broken else "ok", ", ".join(broken or grave))
     if isinstance(found, Failed) and found.reason.code == "not-applicable":
         return _cell(kind, came, "not applicable", found.reason.detail)
     return _cell(kind, came, "failed", _why(found))

@@ -40,7 +40,7 @@ METRICS = {
             title="completeness error at a cut layer",
             unit="share of the output's change",
             direction="lower is better",
-            denominator="mean over examples of |sum of attributions - (F(x) - F(x'))| / max(|F(x) - F(x')|, floor)",
+            denominator="mean over examples of |F(x) - F(x')|, under that of |sum of attributions - (F(x) - F(x'))|",
         ),
         Metric(
             name="captum_difference",

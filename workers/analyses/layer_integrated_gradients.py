@@ -24,7 +24,7 @@ class LayerIntegratedGradientsParameters(CompleteLayers):
     """What to explain, from where, and how finely."""
 
     steps: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
-        20, description="Steps along each layer's own line; every layer has passes of its own."
+        50, description="Steps along each layer's own line; every layer has passes of its own."
     )
     rule: Rule = Field("captum", description="captum (Gauss-Legendre nodes, as captum 0.9) or trapezoid (equal steps).")
 

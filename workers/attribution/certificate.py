@@ -81,7 +81,7 @@ def certificate(
         multiplied=kind.multiplied, baseline=baseline_of(parameters) is not None, seeded=kind.draws,
         groups=_features(few, places), effort=_EFFORTS[parameters.certificate], on_check=told,
     )  # fmt: skip
-    checks = [_of_slopes(check) if kind.slope else check for check in made.certificate.checks]
+    checks = [_meant(kind, check) for check in made.certificate.checks]
     if kind.draws:
         other = _explain(method, keys, places, memory_bytes, threads, seed ^ 1)
         checks += spread("seeds", [presented, other(few)])
@@ -93,11 +93,15 @@ def certificate(
     )
 
 
-def _of_slopes(check: Check) -> Check:
-    """Taking parts away is no test of how the target responds to a small change."""
-    if check.name not in ("deletion", "insertion"):
-        return check
-    return not_applicable(check.name, "a slope does not say what taking a part away does", check.place)
+def _meant(kind: Kind, check: Check) -> Check:
+    """The check, unless it asks of the method what it does not claim."""
+    if kind.slope and check.name in ("deletion", "insertion"):
+        return not_applicable(check.name, "a slope does not say what taking a part away does", check.place)
+    partly = kind.places == "layers" and (kind.slope or not kind.severed)
+    if partly and check.name == "parameter_randomisation":
+        what = "slope" if kind.slope else "value"
+        return not_applicable(check.name, f"a {what} of a layer depends on one side of it alone", check.place)
+    return check
 
 
 def _explain(

@@ -177,7 +177,9 @@ def _verified(request: AttributionPass, made: Swept, case: Case, part: Part, con
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # captum speaks of how it treats its inputs, which nobody here can act on
             (check,) = request.method.verify(few, request.chunks, ours, request.seed)
-        found.append({"layer": case.names[key], "difference": check.difference, "reason": check.reason})
+        found.append(
+            {"layer": case.names[key], "difference": check.difference, "reason": check.reason, "gap": check.gap}
+        )
     return found
 
 

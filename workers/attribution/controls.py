@@ -15,7 +15,7 @@ from workers.attribution.parameters import Complete, FromBaseline, tolerance_of
 from workers.attribution.spec import Attribution
 from workers.kind import Context
 from workers.numerics.intervals import t_quantile
-from workers.sweep.around import Around
+from workers.sweep.around import Around, behind
 from workers.sweep.completeness import Endpoints, completeness
 from workers.sweep.method import Method
 from workers.sweep.methods.within import ConductanceWithin, IntegratedGradientsWithin
@@ -32,6 +32,10 @@ _SLACK, _LEVEL = 1.1, 0.95
 _SIDE = "control_side_branch"
 _ROUNDING = {"float32": 1e-3, "float64": 1e-8}
 """Of the largest attribution: what other chunks may move."""
+
+_CANCELLED = 1e-2
+"""Of the largest attribution anywhere: a layer whose attributions cancel to less is left with rounding, which has no
+scale of its own."""
 
 SIDE = ("a layer off the path", "Does a layer that the output does not depend on get nothing?")
 UNREAD = ("an input that nothing reads", "Does an input that the output does not depend on get nothing?")
@@ -60,7 +64,7 @@ class _WithSideBranch(Around):
 
     def forward(self, *inputs: Tensor) -> object:
         self.get_submodule(_SIDE)(next(each for each in inputs if each.is_floating_point()))
-        return self.model(*inputs)
+        return behind(self)(*inputs)
 
 
 class _WithUnreadInput(Around):
@@ -71,7 +75,7 @@ class _WithUnreadInput(Around):
 
     def forward(self, *inputs: Tensor) -> object:
         self.get_submodule(_SIDE)(inputs[-1])
-        return self.model(*inputs[:-1])
+        return behind(self)(*inputs[:-1])
 
 
 def off_path(case: Case, context: Context) -> ControlRun:
@@ -159,10 +163,11 @@ def other_chunks(case: Case, context: Context) -> ControlRun:
     chunks = replace(case.method.plan(few, context.memory_bytes, context.threads, case.keys), examples=1)
     kept = Keep(keys)
     case.method.attribute(few, chunks, [kept], None, case.seed(context))
+    pairs = {key: (kept.of(key), made.kept.of(key)[: len(few)]) for key in keys}
+    most = max(float(other.abs().max()) for _, other in pairs.values())
     gaps = []
-    for key in keys:
-        one, other = kept.of(key), made.kept.of(key)[: len(few)]
-        scale = float(other.abs().max())
+    for one, other in pairs.values():
+        scale = max(float(other.abs().max()), _CANCELLED * most)
         gap = float((one - other).abs().max())
         gaps.append(gap / scale if scale > 0 else gap)
     limit = _ROUNDING[case.parameters.precision]

@@ -8,6 +8,9 @@ from workers.attribution.parameters import AttributionParameters
 from workers.attribution.spec import Attribution
 
 NOT_USABLE = "not-usable-in-a-report"
+_CANCELLED = 1e-3
+"""Of the largest total: where attributions cancel to less, both implementations are left with their rounding."""
+
 _CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 
 
@@ -63,6 +66,7 @@ _MOST = 200
 
 
 def _disagreeing(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> list[Finding]:
+    most = max((each.absolute_total.value for each in outcome.own), default=0.0)
     tolerance = kind.rounding * _CAPTUM_TOLERANCE[outcome.precision]
     return [
         Finding(
@@ -75,7 +79,7 @@ def _disagreeing(kind: Attribution[AttributionParameters], outcome: AttributionO
             layer=check.layer,
         )
         for check in outcome.verified
-        if check.difference is not None and check.difference > tolerance
+        if check.difference is not None and check.difference > tolerance and check.gap > _CANCELLED * tolerance * most
     ]
 
 

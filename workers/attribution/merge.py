@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +64,7 @@ def merge(
     steps, chosen = getattr(case.method, "steps", None), values["steps"]
     target_unit = "probability" if parameters.scale == "probability" else subject.facts.output.unit
     outcome = AttributionOutcome(
-        method=case.method.name, settings=_plain(case.method.as_json()), places=kind.places, target=parameters.target,
+        method=case.method.name, settings=case.method.as_json(), places=kind.places, target=parameters.target,
         target_unit=target_unit, unit=kind.unit(target_unit)[:64], baseline=baseline_of(parameters),
         **_steps(steps, chosen),
         tolerance=tolerance_of(parameters) if complete else None, tolerance_met=not missed if complete else None,
@@ -185,12 +184,6 @@ def _top_units(arrays: Mapping[str, Tensor], key: str, n: int) -> tuple[Unit, ..
         )
         for at in order
     )
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """As JSON has it: lists for tuples."""
-    made: dict[str, JsonValue] = json.loads(json.dumps(dict(settings), allow_nan=False))
-    return made
 
 
 def _held(case: Case) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class Verified(Value):
     layer: LayerName
     difference: float | None = Field(description="max |ours − captum's| / max |captum's|; null where captum cannot.")
     reason: Text
+    gap: float = Field(description="max |ours − captum's|, in the unit of the attributions.")
 
 
 class Randomised(Value):

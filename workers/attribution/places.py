@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 from workers.attribution.outcome import Places
@@ -83,7 +83,8 @@ def _shown_by(subject: Subject) -> tuple[Which | None, tuple[int, ...]]:
 
 
 def _axes(tap: Tap, method: Method, which: Which, extent: tuple[int, ...]) -> tuple[int, ...] | None:
-    units = method.units(tap)
-    if len(units) == len(extent) < len(tap.shape):
-        return tuple(range(len(units)))  # the method has summed over the channels
-    return stays([replace(tap, shape=units)], which, extent)[tap.key].axes
+    units, axes = method.units(tap), stays([tap], which, extent)[tap.key].axes
+    if units == tap.shape or axes is None:
+        return axes
+    mapped = units == tuple(tap.shape[axis] for axis in axes)  # the method has summed over all but the places
+    return tuple(range(len(units))) if mapped else None

@@ -13,9 +13,6 @@ from workers.numerics.bootstrap import StreamedMeans, poisson_weights
 from workers.sweep.completeness import Endpoints, completeness
 
 REPLICATES, _BLOCK = 200, 2048
-_FLOOR = 0.01
-"""Of the mean change: a change below it counts as this much, or one example that hardly moves would be all there is."""
-
 MOST_CLASSES, MOST_CLASS_TOTALS = 50, 4000
 
 
@@ -76,9 +73,8 @@ def averages(
 
 
 def error(signed: Tensor, ends: Endpoints) -> Tensor:
-    """|Σ attributions − (F(x) − F(x'))| / max(|F(x) − F(x')|, a hundredth of its mean over examples), per example."""
-    change = ends.difference.abs()
-    return completeness(signed, ends).delta.abs() / torch.maximum(change, _FLOOR * change.mean())
+    """|Σ attributions − (F(x) − F(x'))| of each example, by the mean of |F(x) − F(x')| over examples."""
+    return completeness(signed, ends).delta.abs() / ends.difference.abs().mean()
 
 
 def _said(every: StreamedMeans, grouped: StreamedMeans | None, classes: Classes | None, columns: int) -> Averages:

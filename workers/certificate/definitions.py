@@ -64,8 +64,8 @@ DEFINITIONS = {
         Definition(
             name="completeness",
             title="it adds up",
-            definition="|Σ attributions - (F(x) - F(x'))| / max(|F(x) - F(x')|, a hundredth of its mean over examples),"
-            " per example, at layers through which every path passes",
+            definition="|Σ attributions - (F(x) - F(x'))|, mean over examples, / mean over examples of |F(x) - F(x')|:"
+            " an example whose output hardly changes decides nothing; at layers through which every path passes",
             unit="share of the output's change",
             direction="lower is better",
             source="Sundararajan, Taly and Yan 2017, arXiv:1703.01365; Dhamdhere et al. 2018, arXiv:1805.12233",

@@ -15,8 +15,6 @@ from workers.certificate.checks import Check, measured, not_applicable
 from workers.sweep.completeness import Endpoints
 from workers.sweep.completeness import completeness as gap
 
-_FLOOR = 0.01
-
 
 def completeness(
     signed: Mapping[str, Tensor], ends: Endpoints, *, tolerance: float, claimed: Collection[str]
@@ -27,18 +25,18 @@ def completeness(
     the output's change.
     """
     change = ends.difference.abs()
-    floor = _FLOOR * change.mean()
+    scale = change.mean()
     checks = []
     for key, total in signed.items():
         if key not in claimed:
             reason = "the method makes no such claim here: paths pass the layer by, or it has no such axiom"
             checks.append(not_applicable("completeness", reason, key))
-        elif not bool(floor > 0):
+        elif not bool(scale > 0):
             reason = "the target is the same at the inputs as at the baselines"
             checks.append(not_applicable("completeness", reason, key))
         elif not bool(total.isfinite().all()):
             checks.append(not_applicable("completeness", "the attribution holds NaN or infinity", key))
         else:
-            error = gap(total.to("cpu", torch.float64), ends).delta.abs() / torch.maximum(change, floor)
+            error = gap(total.to("cpu", torch.float64), ends).delta.abs() / scale
             checks.append(measured("completeness", error, key, threshold=tolerance))
     return checks

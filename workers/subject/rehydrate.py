@@ -186,6 +186,7 @@ def _tell_calls_apart(model: nn.Module) -> None:
             siblings = holder.get_submodule(place)._modules
             free = next(f"{name}@{at}" for at in range(1, len(siblings) + 2) if f"{name}@{at}" not in siblings)
             siblings[free] = copy.deepcopy(holder.get_submodule(str(node.target)))
+            compiled.get_submodule(place)._modules[free] = siblings[free]  # it is copied by what its graph names
             node.target = f"{place}.{free}" if place else free
         if again:
             compiled.recompile()

@@ -93,7 +93,7 @@ def compared(
     if found.shape != ours.shape:
         return Verification(key, None, f"captum gave shape {tuple(found.shape)} for {tuple(ours.shape)}")
     scale, gap = float(found.abs().max()), float((ours - found).abs().max())
-    return Verification(key, gap / scale if scale > 0 else gap)
+    return Verification(key, gap / scale if scale > 0 else gap, gap=gap)
 
 
 def obstacle(probe: Probe, tap: Tap) -> str:

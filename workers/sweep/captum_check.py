@@ -28,11 +28,15 @@ from workers.sweep.watch import differentiable_recurrence, frozen
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """One layer against captum. difference: max |ours - captum's| / max |captum's|, or None and the reason why not."""
+    """One layer against captum. difference: max |ours - captum's| / max |captum's|, or None and the reason why not.
+
+    gap: max |ours - captum's|, in the unit of the attributions: where those cancel to rounding it is all that counts.
+    """
 
     layer: str
     difference: float | None
     reason: str = ""
+    gap: float = 0.0
 
     @property
     def applicable(self) -> bool:
@@ -91,7 +95,7 @@ def _against_captum(
         return Verification(key, None, f"captum gave shape {tuple(theirs.shape)} for {tuple(ours.shape)}")
     scale = float(theirs.abs().max())
     gap = float((ours - theirs.cpu()).abs().max())
-    return Verification(key, gap / scale if scale > 0 else gap)
+    return Verification(key, gap / scale if scale > 0 else gap, gap=gap)
 
 
 def obstacle(probe: Probe, tap: Tap) -> str:

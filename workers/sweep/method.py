@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
@@ -65,8 +66,9 @@ class Method(Protocol):
 
 
 def settings(method: object) -> dict[str, JsonValue]:
-    """The members of a method that is a dataclass of plain values."""
-    made: dict[str, JsonValue] = asdict(method)  # type: ignore[call-overload] # a Method is a dataclass by its contract
+    """The members of a method that is a dataclass of plain values, as JSON has them: lists for tuples."""
+    members = asdict(method)  # type: ignore[call-overload] # a Method is a dataclass by its contract
+    made: dict[str, JsonValue] = json.loads(json.dumps(members, allow_nan=False))
     return made
 
 

@@ -27,7 +27,7 @@ ENDS = Endpoints(torch.tensor([2.0, 4.0], dtype=torch.float64), torch.tensor([1.
 def test_completeness_is_the_gap_over_the_change():
     signed = {"head": torch.tensor([1.1, 2.0], dtype=torch.float64)}
     (check,) = completeness(signed, ENDS, tolerance=0.06, claimed={"head"})
-    assert check.value == pytest.approx(0.05)
+    assert check.value == pytest.approx(0.1 / 3), "0.1 and 0 are missing of 1 and 2"
     assert check.verdict == "passed"
     (strict,) = completeness(signed, ENDS, tolerance=0.01, claimed={"head"})
     assert strict.verdict == "failed"

@@ -77,7 +77,7 @@ def _compared(ready: Prepared, key: str, ours: Tensor, theirs: Theirs) -> Verifi
     if said.shape != ours.shape:
         return Verification(key, None, f"captum gave shape {tuple(said.shape)} for {tuple(ours.shape)}")
     scale, gap = float(said.abs().max()), float((ours.cpu() - said).abs().max())
-    return Verification(key, gap / scale if scale > 0 else gap)
+    return Verification(key, gap / scale if scale > 0 else gap, gap=gap)
 
 
 def _one(ready: Prepared, tap: Tap, index: int) -> One:
