@@ -1,24 +1,27 @@
 """How much faster is one sweep than captum layer by layer, and how far is it from what the hardware allows?
 
-Conductance of every leaf layer, 50 steps, one example, float32, one thread. Peer: captum's LayerConductance with its
-defaults, one call per layer. Floor: the same chunks of points forward, and backward to the input, with no layer looked
-at. They run in turn, so that a neighbour's load falls on all alike; ratios are medians of the rounds' ratios.
+Conductance (50 steps) and DeepLIFT of every leaf layer, one example, float32, one thread. Peer: captum's
+LayerConductance and LayerDeepLift with their defaults, one call per layer. Floor: the same chunks of points forward,
+and backward to the input, with no layer looked at; for DeepLIFT the example and its baseline, forward and backward
+once. They run in turn, so that a neighbour's load falls on all alike; ratios are medians of the rounds' ratios.
 """
 
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 
 import captum
 import torch
-from captum.attr import LayerConductance
+from captum.attr import LayerConductance, LayerDeepLift
 from torch import Tensor, nn
 
 from benchmarks.networks import bert_like, lstm_stack, mlp10x256, resnet18_like
+from workers.rescale.run import deeplift
 from workers.sweep.plan import Plan, plan
 from workers.sweep.probe import Probe, probe
 from workers.sweep.reducers import Moments, Totals
@@ -71,6 +74,28 @@ class Case:
         for layer in self.leaves:
             LayerConductance(self.model, layer).attribute(self.x, self.baseline, target=1, n_steps=STEPS)
 
+    def deeplift(self) -> None:
+        """All layers by one pass of the rescale rules, reduced to unit means and totals."""
+        chunks = replace(self.chunks, evaluations=1, points=1)
+        reducers = [Totals(), Moments()]
+        deeplift(self.model, self.seen, chunks, (self.x,), (self.baseline,), self.target, reducers)
+
+    def captum_deeplift(self) -> None:
+        """All layers by captum, one after the other; it warns of each hook it sets."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for layer in self.leaves:
+                LayerDeepLift(self.model, layer).attribute(self.x, self.baseline, target=1)
+
+    def pair(self) -> None:
+        """The example and its baseline, forward and backward once, nothing looked at."""
+        rows = torch.cat([self.x, self.baseline]).requires_grad_()
+        for parameter in self.model.parameters():
+            parameter.requires_grad = False
+        torch.autograd.grad(self.model(rows)[:, 1].sum(), rows)
+        for parameter in self.model.parameters():
+            parameter.requires_grad = True
+
     def floor(self) -> None:
         """The same chunks, forward and backward to the input, nothing looked at."""
         for parameter in self.model.parameters():
@@ -91,26 +116,49 @@ def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
     torch.manual_seed(0)
     try:
         made = {"resnet18-like": resnet18_like, "mlp10x256": mlp10x256, "bert-like": bert_like, "lstm": lstm_stack}
-        return [_row(name, Case.of(make()), rounds) for name, make in made.items()]
+        cases = {name: Case.of(make()) for name, make in made.items()}
+        return [
+            *(_conductance(name, case, rounds) for name, case in cases.items()),
+            *(_deeplift(name, case, rounds) for name, case in cases.items() if name != "lstm"),
+        ]
     finally:
         torch.set_num_threads(before)
 
 
-def _row(name: str, case: Case, rounds: int) -> dict[str, object]:
-    case.ours()
-    case.floor()
-    taken = [tuple(map(_seconds, (case.ours, case.captum, case.floor, case.ours, case.floor))) for _ in range(rounds)]
+def _conductance(name: str, case: Case, rounds: int) -> dict[str, object]:
+    what = f"conductance of {case.layers} leaf layers, S={STEPS}, one example, float32, chunks of {case.chunks.points} points"
+    what += "" if case.layers == len(case.leaves) else f"; captum can do {len(case.leaves)} of them"
+    peer = "captum LayerConductance, layer by layer"
+    return _row(f"attribution/conductance/{name}", what, peer, (case.ours, case.captum, case.floor), rounds)
+
+
+def _deeplift(name: str, case: Case, rounds: int) -> dict[str, object]:
+    """captum leaves functional activations and products out of its rules; what it costs is the same."""
+    what = f"DeepLIFT of {case.layers} leaf layers, one example, float32"
+    peer = "captum LayerDeepLift, layer by layer"
+    return _row(f"attribution/deeplift/{name}", what, peer, (case.deeplift, case.captum_deeplift, case.pair), rounds)
+
+
+def _row(
+    name: str,
+    what: str,
+    peer_name: str,
+    runs: tuple[Callable[[], None], Callable[[], None], Callable[[], None]],
+    rounds: int,
+) -> dict[str, object]:
+    mine, theirs, least = runs
+    mine()
+    least()
+    taken = [tuple(map(_seconds, (mine, theirs, least, mine, least))) for _ in range(rounds)]
     ours = [min(first, second) for first, _, _, second, _ in taken]
     floor = [min(first, second) for _, _, first, _, second in taken]
     peer = [seconds for _, seconds, _, _, _ in taken]
     return {
-        "name": f"attribution/conductance/{name}",
-        "what": f"conductance of {case.layers} leaf layers, S={STEPS}, one example, float32, "
-        f"chunks of {case.chunks.points} points"
-        + ("" if case.layers == len(case.leaves) else f"; captum can do {len(case.leaves)} of them"),
+        "name": name,
+        "what": what,
         "value": median(ours),
         "unit": "s",
-        "peer": "captum LayerConductance, layer by layer",
+        "peer": peer_name,
         "peer_value": median(peer),
         "ratio": median(p / o for p, o in zip(peer, ours, strict=True)),
         "floor_value": median(floor),
