@@ -30,7 +30,9 @@ your machine.
   the layer's largest number, or of the largest product of gradient and activation where those cancel. Layers that
   captum cannot do (several tensors, several calls) are compared by values and gradients taken by hand. The cell counts
   the layers of each sort.
-- then one column for each kind of analysis.
+- then one column for each kind of analysis, all of them in one audit. A cell is ok where the analysis ran, agreed with
+  captum and passed its controls; that its certificate may call its own numbers unusable (random weights, few steps) is
+  in the record, not on this page.
 """
 
 

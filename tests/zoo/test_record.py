@@ -43,7 +43,7 @@ def test_every_exported_family_comes_in_with_its_outputs_and_layers_unchanged(na
     path = BY_KEY[f"{name}/pt2/{CONDUCTANCE}"]
     floating = all(each.kind != "tokens" for each in FAMILIES[name].inputs)
     assert path.state == ("ok" if floating else "not applicable")
-    assert BY_KEY[f"{name}/pt2/layer_conductance"].state == path.state
+    assert BY_KEY[f"{name}/pt2/layer_conductance"].state == "ok", "ids move as what their embedding gives"
 
 
 def test_a_python_decision_is_refused_with_advice():

@@ -24,6 +24,9 @@ _KEPT_PAGES = 1.125
 
 _IN_ONEDNN = (nn.modules.conv._ConvNd, nn.RNNBase)
 
+_SHUFFLING = 16
+"""Bytes for each number of the largest parameter while it is shuffled: an order in int64, and two copies."""
+
 _LOADING, _LOADED = 3.0, 1.3
 """Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
@@ -39,7 +42,8 @@ def estimate(kind: Kind, subject: Subject, parameters: AttributionParameters, me
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
     again = (CONTROL_EXAMPLES * min(n, 4) + parameters.verify * min(n, VERIFIED) + more.examples) / n
     whole = sum(unit_bytes(ready, method, key) for key in case.certified()) * min(n, parameters.certificate_examples)
-    certifying = more.held * whole + (weights if more.held else 0)
+    largest = max((t.numel() for t in ready.model.parameters()), default=0)
+    certifying = more.held * whole + (weights + _SHUFFLING * largest if more.held else 0)
     sweeping = _LOADED * weights + _KEPT_PAGES * once.bytes + held_bytes(ready.probe, chunks) + certifying
     code = _FIRST_USE_BYTES + (_ONEDNN_BYTES if any(isinstance(m, _IN_ONEDNN) for m in ready.model.modules()) else 0)
     return Quote(
