@@ -21,6 +21,10 @@ from tests.stacks import client, fragile, running
 
 __all__ = ["client", "fragile", "running"]  # fixtures of whole stacks
 
+# Test processes run side by side, one for each core: threads beside them would only wait for each other. What torch
+# and BLAS start with is read when they are imported, which no test has done yet.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same cases every time, so that a red build is about the change; `make test-long` draws new ones.
 settings.register_profile("fixed", derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
