@@ -126,7 +126,8 @@ def measure(rounds: int = ROUNDS) -> list[dict[str, object]]:
 
 
 def _conductance(name: str, case: Case, rounds: int) -> dict[str, object]:
-    what = f"conductance of {case.layers} leaf layers, S={STEPS}, one example, float32, chunks of {case.chunks.points} points"
+    what = f"conductance of {case.layers} leaf layers, S={STEPS}, one example, float32"
+    what += f", chunks of {case.chunks.points} points"
     what += "" if case.layers == len(case.leaves) else f"; captum can do {len(case.leaves)} of them"
     peer = "captum LayerConductance, layer by layer"
     return _row(f"attribution/conductance/{name}", what, peer, (case.ours, case.captum, case.floor), rounds)

@@ -135,9 +135,7 @@ def conductance(model: nn.Module, layers: tuple[str, ...]) -> dict[str, Tensor]:
     """Of each example along its own path, one point at a time."""
     origin, target, kept = torch.zeros(1, 4), Target.element(0), Keep()
     seen = probe(model, (X,), (origin,), target, rows=1)
-    chunks = plan(
-        seen, examples=len(X), evaluations=8, memory_bytes=1 << 30, threads=1, layers=layers, dtype="float32"
-    )
+    chunks = plan(seen, examples=len(X), evaluations=8, memory_bytes=1 << 30, threads=1, layers=layers, dtype="float32")
     sweep(model, seen, chunks, (X,), (origin,), target, [kept])
     return {layer: kept.of(layer) for layer in layers}
 
