@@ -134,6 +134,13 @@ METRICS = {
             denominator="mean over the certificate's examples",
         ),
         Metric(
+            name="method_agreement",
+            title="ranking shared with another method",
+            unit="rank correlation",
+            direction="higher is better",
+            denominator="mean over the certificate's examples",
+        ),
+        Metric(
             name="baseline_ranks",
             title="ranking kept from baseline to baseline",
             unit="rank correlation",

@@ -35,6 +35,7 @@ KIND = attribution_kind(
         parameters=ActivationParameters,
         method=_method,
         unit=lambda _target: "layer output",
+        signs="Blue is above zero, orange below.",
         multiplied=False,
         severed=False,
         limits=(

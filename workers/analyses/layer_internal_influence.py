@@ -46,6 +46,7 @@ KIND = attribution_kind(
         unit=lambda target: f"{target} per unit of the layer",
         multiplied=False,
         slope=True,
+        signs="Blue: the target rises with it, orange: it falls.",
         limits=(
             "It is a slope and no contribution: a unit may have a large one and never change.",
             "It adds up to nothing, so there is no completeness to check.",

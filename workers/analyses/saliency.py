@@ -41,6 +41,7 @@ KIND = attribution_kind(
         unit=lambda target: f"{target} per unit of the input",
         multiplied=False,
         slope=True,
+        signs="Blue: the target rises with it, orange: it falls.",
         limits=(
             "It is a slope at one point: where the network saturates, what decided may have none.",
             "It says how the target would respond, not what the input contributed.",

@@ -51,6 +51,7 @@ KIND = attribution_kind(
         unit=lambda target: f"{target} per unit of the input",
         multiplied=False,
         slope=True,
+        signs="Blue: the target rises with it, orange: it falls.",
         draws=True,
         limits=(
             "How much noise is right is a choice: with more the picture is smoother and less of this input.",

@@ -9,6 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from workers.attribution.agreement import EVALUATIONS, compared
 from workers.attribution.outcome import Certified, Randomised
 from workers.attribution.parameters import AttributionParameters, baseline_of, tolerance_of
 from workers.attribution.spec import Attribution
@@ -52,8 +53,8 @@ def extra(kind: Kind, parameters: AttributionParameters, n: int) -> Extra:
     )
     based = baseline_of(parameters) is not None and k > 1
     times = effort.explained(inputs=inputs, baseline=based) + kind.draws
-    rows = k * effort.evaluated(inputs=inputs)
-    return Extra(times * k, int(_FORWARD * rows), 2 + max(effort.shufflings, _VARIANTS if based else 1))
+    rows = int(_FORWARD * k * effort.evaluated(inputs=inputs)) + k * EVALUATIONS
+    return Extra(times * k, rows, 2 + max(effort.shufflings, _VARIANTS if based else 1))
 
 
 def certificate(
@@ -90,6 +91,7 @@ def certificate(
         stages=tuple(Randomised(share=each.share, correlations=dict(each.correlations)) for each in made.stages),
         places=places,
         examples=len(few),
+        compared=compared(method, kind.places, few, presented, memory_bytes, threads),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.contracts.outcome import Finding
+from workers.attribution import agreement
 from workers.attribution.outcome import AttributionOutcome
 from workers.attribution.parameters import AttributionParameters
 from workers.attribution.spec import Attribution
@@ -16,7 +17,8 @@ _CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 
 def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> tuple[Finding, ...]:
     """The gravest first."""
-    return (*_unusable(outcome), *_disagreeing(kind, outcome), *_incomplete(outcome), *_still(kind, outcome))
+    beside = () if outcome.certified is None else agreement.findings(outcome.certified.compared, outcome.method)
+    return (*_unusable(outcome), *_disagreeing(kind, outcome), *_incomplete(outcome), *_still(kind, outcome), *beside)
 
 
 def _unusable(outcome: AttributionOutcome) -> list[Finding]:

@@ -31,7 +31,8 @@ def metrics(kind: Attribution[AttributionParameters]) -> tuple[str, ...]:
     based = issubclass(kind.parameters, FromBaseline)
     if issubclass(kind.parameters, Complete):
         named += ["completeness_error", "change_share"]
-    named += ["attribution_agreement", "effective_units", "captum_difference", "clean_accuracy", "failed_checks"]
+    named += ["attribution_agreement", "effective_units", "captum_difference", "clean_accuracy"]
+    named += ["failed_checks", "method_agreement"]
     for check, metric in _CHECKED.items():
         if ("baselines" in check and not based) or ("seeds" in check and not kind.draws):
             continue
@@ -91,6 +92,10 @@ def _checked(outcome: AttributionOutcome) -> list[Measurement]:
             at = None if check.place is None else where[check.place]
             average = Average(value=check.value, low=check.low, high=check.high, n=check.n, interval="student-t")
             made.append(_point(outcome, _CHECKED[check.name], average, at))
+    for each in outcome.certified.compared:
+        if each.ranks is not None:
+            point = _point(outcome, "method_agreement", each.ranks, where[each.place])
+            made.append(point.model_copy(update={"facets": {**point.facets, "with": each.other}}))
     return made
 
 

@@ -92,6 +92,17 @@ class Randomised(Value):
     correlations: dict[LayerName, float] = Field(description="With the attributions presented, by layer.")
 
 
+class Compared(Value):
+    """This method beside another one, at one layer or input."""
+
+    other: Annotated[str, Field(max_length=64)]
+    place: LayerName
+    ranks: Average | None = Field(description="Rank correlation of magnitudes, mean over examples.")
+    top: Average | None = Field(description="Share of the strongest units that both name, mean over examples.")
+    chance: float | None = Field(description="What random rankings would have in common.")
+    because: Text = Field(description="Why they cannot be compared.")
+
+
 class Certified(Value):
     """The checks, what they were made with, and where."""
 
@@ -99,6 +110,7 @@ class Certified(Value):
     stages: Annotated[tuple[Randomised, ...], Field(strict=False)]
     places: Names = Field(description="The layers or inputs whose attributions were checked.")
     examples: Integer
+    compared: Annotated[tuple[Compared, ...], Field(strict=False)] = ()
 
     def named(self, names: Mapping[str, str]) -> Certified:
         """The same with the places as they are reported."""
@@ -111,7 +123,10 @@ class Certified(Value):
             for each in self.stages
         )
         places = tuple(names[key] for key in self.places)
-        return Certified(certificate=Certificate.of(checks), stages=stages, places=places, examples=self.examples)
+        compared = tuple(each.model_copy(update={"place": names[each.place]}) for each in self.compared)
+        return Certified(
+            certificate=Certificate.of(checks), stages=stages, places=places, examples=self.examples, compared=compared
+        )
 
 
 class Shown(Value):

@@ -10,7 +10,6 @@ from workers.attribution.compute import Case
 from workers.attribution.outcome import Along, Line, Shown
 from workers.attribution.parameters import baseline_of
 from workers.passes.asked import ROLE
-from workers.pictures.colours import RAISES
 from workers.pictures.layers import LayerMap, layer_strip
 from workers.subject.subject import along_channels
 
@@ -26,7 +25,7 @@ def pictures(case: Case, arrays: Mapping[str, Tensor]) -> tuple[tuple[Shown, byt
     few = _in_colour(case, _EXAMPLES)
     layers = [LayerMap(case.names[key], arrays[f"map/{case.names[key]}"][: len(few)]) for key, _ in shown.of]
     unit = case.kind.unit("probability" if case.parameters.scale == "probability" else case.subject.facts.output.unit)
-    png = layer_strip(few, layers, unit, meaning=RAISES)
+    png = layer_strip(few, layers, unit, meaning=case.kind.signs)
     what = f"{len(layers)} layers, from input to output" if case.kind.places == "layers" else "the input"
     from_baseline = "" if baseline_of(case.parameters) is None else f" Baseline: {baseline_of(case.parameters)}."
     return (
@@ -36,9 +35,9 @@ def pictures(case: Case, arrays: Mapping[str, Tensor]) -> tuple[tuple[Shown, byt
                 title=f"Where {what.partition(',')[0]} {'hold' if len(layers) > 1 else 'holds'} the {case.kind.noun}",
                 alternative=f"The first {len(few)} examples, one a row, and beside each the {case.kind.noun} of {what},"
                 " summed over channels, laid over it.",
-                caption="Summed over channels, each cell of a layer spread evenly over the pixels it stands for. Blue"
-                " raises the target, orange lowers it; each row has its own scale, written beside it. The first"
-                f" examples, not chosen.{from_baseline}",
+                caption="Summed over channels, each cell of a layer spread evenly over the pixels it stands for."
+                f" {case.kind.signs} Each row has its own scale, written beside it. The first examples, not"
+                f" chosen.{from_baseline}",
             ),
             png,
         ),

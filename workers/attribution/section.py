@@ -99,6 +99,8 @@ def _blocks(kind: Kind, outcome: AttributionOutcome) -> tuple[Block, ...]:
         blocks.append(tables.verified(outcome))
     if outcome.certified is not None:
         blocks.append(tables.certificate(outcome.certified))
+        if (plain := tables.beside(outcome.certified, kind.noun)) is not None:
+            blocks.append(plain)
         if len(outcome.certified.stages) > 1:
             blocks.append(figures.randomisation(outcome.certified))
     return tuple(blocks)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from workers.attribution.outcome import Places
 from workers.attribution.parameters import AttributionParameters
+from workers.pictures.colours import RAISES
 from workers.subject.subject import Subject
 from workers.sweep.method import Method
 from workers.sweep.ready import Prepared
@@ -28,6 +29,7 @@ class Attribution(Generic[A]):
     forward: attributions are differences between forward passes, which round by what else is in their batch.
     slope: attributions say how the target responds to a small change, not what a part contributes.
     rounding: by how many times more than others the method amplifies rounding, where captum's numbers are compared.
+    signs: what blue and orange mean where its attributions are drawn.
     formula: what is computed, and how, in Markdown. literature: of its page, with the place in each.
     """
 
@@ -50,3 +52,4 @@ class Attribution(Generic[A]):
     slope: bool = False
     rounding: float = 1.0
     unit: Callable[[str], str] = str
+    signs: str = RAISES

@@ -137,6 +137,34 @@ def verified(outcome: AttributionOutcome) -> Table:
     )
 
 
+def beside(found: Certified, name: str) -> Table | None:
+    """This method beside plainer ones; None where nothing was compared."""
+    if not found.compared:
+        return None
+    return Table(
+        title="Beside other methods",
+        columns=(
+            Column(title="Place"),
+            Column(title="Method"),
+            Column(title="Rank correlation", align="right"),
+            Column(title="Strongest units in common", unit="share", align="right"),
+            Column(title="By chance", unit="share", align="right"),
+        ),
+        rows=tuple(
+            (
+                Word(value=each.place),
+                Word(value=each.other),
+                Blank(because=each.because[:600] or "no rank") if each.ranks is None else number(each.ranks),
+                Blank(because=each.because[:600] or "no units") if each.top is None else number(each.top),
+                Blank(because="nothing to compare") if each.chance is None else Number(value=each.chance, digits=2),
+            )
+            for each in found.compared
+        )[:_MOST_ROWS],
+        note=f"Magnitudes of {name} and of two plain methods over the certificate's {found.examples} examples; 95 %"
+        " Student's t. Methods answer different questions: where they disagree, neither is wrong for it.",
+    )
+
+
 def certificate(found: Certified) -> Table:
     """Every check with its verdict."""
     rows = tuple(

@@ -224,7 +224,7 @@ def test_two_outputs_of_a_recurrent_layer_and_calls_of_a_reused_one_are_told_apa
     assert all("its attribution is zero" in entry.because for entry in made.not_applicable)
     assert "gives 3 tensors" in made.verified[0].reason
     points = [point for point in KIND.measurements(made) if point.layer == "rnn"]
-    assert {tuple(point.facets.items()) for point in points} == {(("output", "0"),)}
+    assert {point.facets["output"] for point in points} == {"0"}
     reused = subject(networks.ready(networks.Reused()).float(), networks.points(3, 6).float())
     outcome = answer(KIND, reused, steps=4).outcome
     assert [layer.call for layer in outcome.layers if layer.layer == "relu"] == [0, 1]
