@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -145,6 +145,7 @@ def compute(kind: Kind, subject: Subject, part: Part, parameters: AttributionPar
     }
     values: dict[str, JsonValue] = {
         "verified": verified, "certified": checked, "spread": spread, "steps": _steps(made, tolerance_of(parameters)),
+        "halved": [asdict(each) for each in made.ends.shrunk],
     }  # fmt: skip
     return Partial(values=values, arrays=_arrays(request, made, names))
 

@@ -129,6 +129,14 @@ class Certified(Value):
         )
 
 
+class Halved(Value):
+    """Chunks that became smaller than planned, because the device had no memory for larger ones."""
+
+    start: Integer = Field(description="The first example that was computed so.")
+    points: Integer
+    examples: Integer
+
+
 class Shown(Value):
     """A picture among the artifacts."""
 
@@ -185,6 +193,7 @@ class AttributionOutcome(Outcome):
     certified: Certified | None
     pictures: Annotated[tuple[Shown, ...], Field(strict=False)]
     sequence: Along | None
+    halved: Annotated[tuple[Halved, ...], Field(strict=False)] = ()
     held: Names = Field(
         (), description="Inputs that keep their value while the others go from baseline to input: ids and masks."
     )

@@ -15,6 +15,7 @@ from workers.attribution.findings import NOT_USABLE
 from workers.attribution.measurements import _CHECKED
 from workers.attribution.totals import averages, classes_of
 from workers.certificate.definitions import DEFINITIONS
+from workers.sweep import run
 
 CONDUCTANCE, GRADIENTS = KINDS["layer_conductance"], KINDS["integrated_gradients"]
 ATTRIBUTIONS = [kind for kind in KINDS.values() if kind.page]
@@ -192,3 +193,28 @@ def test_every_kind_agrees_with_captum_in_double_precision(kind):
     compared = [check.difference for check in made.verified if check.difference is not None]
     assert compared, made.verified
     assert max(compared) < 1e-6
+
+
+# --- a device without memory for a chunk
+
+
+@pytest.mark.filterwarnings(*MESSAGES)
+def test_chunks_that_had_to_be_halved_are_told(monkeypatch):
+    real, failed = run.Watch.run, []
+
+    def short_of_memory(watch, inputs):
+        if len(inputs[0]) > 100 and not failed:
+            failed.append(len(inputs[0]))
+            raise torch.OutOfMemoryError("fake: CUDA out of memory")
+        return real(watch, inputs)
+
+    whole = answer(CONDUCTANCE, subjects.classifier(), certificate="none", verify=0).outcome
+    monkeypatch.setattr(run.Watch, "run", short_of_memory)
+    made = answer(CONDUCTANCE, subjects.classifier(), certificate="none", verify=0).outcome
+    assert failed
+    assert made.halved[0].start == 0
+    assert made.halved[0].points * made.halved[0].examples < failed[0]
+    assert "chunks-were-halved" in {each.code for each in made.findings}
+    assert whole.halved == ()
+    for one, other in zip(made.layers, whole.layers, strict=True):
+        assert one.total.value == pytest.approx(other.total.value, rel=1e-4, abs=1e-6)
