@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from service.contracts.outcome import Finding
 from workers.attribution import agreement
 from workers.attribution.outcome import AttributionOutcome
@@ -100,9 +102,9 @@ def _halved(outcome: AttributionOutcome) -> list[Finding]:
             code="chunks-were-halved",
             severity="note",
             raised_if="the device ran out of memory, and the work went on in smaller chunks than planned",
-            meaning="The numbers are as good as any; a replay of the stored plan gives them within rounding, not bit for"
-            " bit.",
-            advice="Have the operator lower LAMINA_CHILD_ENGINE_BYTES to what the device has free, and submit it again.",
+            meaning="The numbers are as good as any; a replay of the stored plan gives them within rounding, and not bit"
+            " for bit.",
+            advice="Have the operator lower LAMINA_CHILD_ENGINE_BYTES to what the device has free; submit it again.",
             evidence="; ".join(
                 f"from example {each.start}: {each.points} points of {each.examples} examples"
                 for each in outcome.halved
