@@ -20,14 +20,8 @@ _CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> tuple[Finding, ...]:
     """The gravest first."""
     beside = () if outcome.certified is None else agreement.findings(outcome.certified.compared, outcome.method)
-    return (
-        *_unusable(outcome),
-        *_disagreeing(kind, outcome),
-        *_incomplete(outcome),
-        *_still(kind, outcome),
-        *_halved(outcome),
-        *beside,
-    )
+    grave = (_unusable(outcome), _disagreeing(kind, outcome), _incomplete(outcome))
+    return (*chain(*grave, _still(kind, outcome), _halved(outcome), beside),)
 
 
 def _unusable(outcome: AttributionOutcome) -> list[Finding]:
@@ -102,8 +96,8 @@ def _halved(outcome: AttributionOutcome) -> list[Finding]:
             code="chunks-were-halved",
             severity="note",
             raised_if="the device ran out of memory, and the work went on in smaller chunks than planned",
-            meaning="The numbers are as good as any; a replay of the stored plan gives them within rounding, and not bit"
-            " for bit.",
+            meaning="The numbers are as good as any; a replay of the stored plan gives them within rounding, and not"
+            " bit for bit.",
             advice="Have the operator lower LAMINA_CHILD_ENGINE_BYTES to what the device has free; submit it again.",
             evidence="; ".join(
                 f"from example {each.start}: {each.points} points of {each.examples} examples"
