@@ -21,7 +21,7 @@ def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutco
     """The gravest first."""
     beside = () if outcome.certified is None else agreement.findings(outcome.certified.compared, outcome.method)
     grave = (_unusable(outcome), _disagreeing(kind, outcome), _incomplete(outcome))
-    return (*chain(*grave, _still(kind, outcome), _halved(outcome), beside),)
+    return tuple(chain(*grave, _still(kind, outcome), _halved(outcome), beside))
 
 
 def _unusable(outcome: AttributionOutcome) -> list[Finding]:
