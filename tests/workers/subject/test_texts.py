@@ -12,13 +12,13 @@ from service.contracts.facts import DatasetFacts
 from service.contracts.job import (
     RESULT,
     Analyse,
-    Failed,
     InspectDataset,
     Inspected,
     InspectModel,
     Member,
     StagedDataset,
     StagedModel,
+    Succeeded,
 )
 from tests.workers.subject.huggingface.folders import eager, packed, saved, token_facts, wordpiece
 from workers.analyses import KINDS
@@ -27,6 +27,7 @@ from workers.group import analyse
 from workers.subject.staged import subject_of
 
 pytestmark = pytest.mark.slow
+KIND = KINDS["layer_conductance"]
 FACTS = token_facts(kind="text")
 TEXTS = ["the cat sat", "a dog ran far away", "the dog sat", "cat"]
 
@@ -75,7 +76,7 @@ def job(tmp_path) -> tuple[Analyse, Path]:
     (tmp_path / "d" / "results" / "a" / data.canonical).rename(room / "inputs" / "texts")
     digest = digest_of_value({"an": "analysis"})
     made = Analyse(
-        members=(Member(id="a", kind="layer_conductance", kind_version=1, parameters={}, digest=digest),),
+        members=(Member(id="a", kind=KIND.name, kind_version=KIND.version, parameters={}, digest=digest),),
         model=StagedModel(
             file="model", name="m", version="1", digest=model.manifest.canonical_digest, facts=FACTS,
             manifest=model.manifest,
@@ -104,10 +105,15 @@ def test_texts_are_read_by_the_models_own_tokenizer(job, tmp_path):
         assert float((of.model(*given) - expected).abs().max()) <= 3e-7
 
 
-def test_a_kind_that_needs_a_path_says_that_ids_have_none(job):
+def test_the_conductance_of_a_text_is_told_token_by_token(job):
+    """Ids have no path between them; what moves is what their embedding gives."""
     asked, room = job
     analyse(room, asked, Line(), KINDS)
     found = RESULT.validate_json((room / "results" / "a" / "result.json").read_bytes())
-    assert isinstance(found, Failed)
-    assert found.reason.code == "not-applicable"
-    assert "no path from a baseline to the input" in found.reason.detail
+    assert isinstance(found, Succeeded), found
+    outcome = KIND.outcome.model_validate(found.outcome)
+    assert outcome.tolerance_met
+    labels = outcome.sequence.labels
+    assert labels[:2] == ("[CLS]", TEXTS[0].split()[0])
+    assert labels[len(TEXTS[0].split()) + 1] == "[SEP]"
+    assert {"heat"} <= {block.block for block in found.section.blocks}
