@@ -5,6 +5,8 @@ The peak is either the loading of the model, or what runs after the pass while t
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import nn
 
 from workers.attribution.certificate import extra
@@ -21,6 +23,13 @@ _FIRST_USE_BYTES, _ONEDNN_BYTES = 40 << 20, 8 << 20
 
 _KEPT_PAGES = 1.125
 """Resident bytes for each byte of a sweep: freed pages are given back once they are an eighth more (KeptPages)."""
+
+_STEADY = 0.7
+"""What a row of a long run takes, as a share of a row of the probe's passes: caches and branches have settled."""
+
+_JOB_SECONDS, _TAP_SECONDS, _UNIT_SECONDS = 0.1, 3e-3, 2.7e-6
+"""What tables, ranks and pictures take whatever the network is; for each tap; and for each unit of all taps. Fitted to
+whole jobs of the networks of `benchmarks.memory`."""
 
 _IN_ONEDNN = (nn.modules.conv._ConvNd, nn.RNNBase)
 
@@ -40,13 +49,18 @@ def estimate(kind: Kind, subject: Subject, parameters: AttributionParameters, me
     weights = sum(t.numel() * t.element_size() for t in (*ready.model.parameters(), *ready.model.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
-    again = (CONTROL_EXAMPLES * min(n, 4) + parameters.verify * min(n, VERIFIED) + more.examples) / n
+    k = max(1, min(n, parameters.certificate_examples))
+    few = ready.examples(k)
+    call = method.quote(few, method.plan(few, memory_bytes, 1, case.keys)).seconds
+    calls = CONTROL_EXAMPLES + parameters.verify * min(n, VERIFIED) / k + more.examples / k
     whole = sum(unit_bytes(ready, method, key) for key in case.certified()) * min(n, parameters.certificate_examples)
     largest = max((t.numel() for t in ready.model.parameters()), default=0)
     certifying = more.held * whole + (weights + _SHUFFLING * largest if more.held else 0)
     sweeping = _LOADED * weights + _KEPT_PAGES * once.bytes + held_bytes(ready.probe, chunks) + certifying
     code = _FIRST_USE_BYTES + (_ONEDNN_BYTES if any(isinstance(m, _IN_ONEDNN) for m in ready.model.modules()) else 0)
+    units = sum(prod(method.units(ready.probe.tap(key))) for key in chunks.taps)
+    beside = _JOB_SECONDS + _TAP_SECONDS * len(chunks.taps) + _UNIT_SECONDS * units
     return Quote(
-        seconds=once.seconds * (1 + again) + more.rows * ready.probe.cost.row_seconds,
+        seconds=_STEADY * (once.seconds + calls * call + more.rows * ready.probe.cost.row_seconds) + beside,
         bytes=code + int(max(_LOADING * weights, sweeping)) + 2 * data,
     )
