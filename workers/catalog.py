@@ -27,12 +27,9 @@ def text() -> str:
 
 def table() -> str:
     """The README's table of kinds."""
-    rows = ["| kind | question | measures | source |", "| --- | --- | --- | --- |"]
+    rows = ["| kind | question | source |", "| --- | --- | --- |"]
     for name, kind in KINDS.items():
-        metrics = ", ".join(f"`{metric}`" for metric in kind.metrics)
-        rows.append(
-            f"| [`{name}`](docs/kinds/{name}.md) v{kind.version} | {kind.question} | {metrics} | {kind.source} |"
-        )
+        rows.append(f"| [`{name}`](docs/kinds/{name}.md) v{kind.version} | {kind.question} | {kind.source} |")
     return "\n".join(rows)
 
 

@@ -55,7 +55,7 @@ def depths(outcome: AttributionOutcome) -> list[Block]:
 
 def _depth(outcome: AttributionOutcome) -> Depth:
     layers = tuple(
-        AtDepth(each.key, each.completeness_error is not None, _interval(each.share), _interval(each.agreement))
+        AtDepth(each.key, each.cut, _interval(each.share), _interval(each.agreement))
         for each in outcome.own
         if each.share is not None or each.agreement is not None
     )

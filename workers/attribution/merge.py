@@ -162,7 +162,7 @@ def _attributed(
     known = spread.get(own) if isinstance(spread, dict) else None
     return Attributed(
         key=tap.key, layer=tap.layer, call=tap.call if tap.calls > 1 else None,
-        output=tap.position if tap.positions > 1 else None, type=tap.kind[:256], container=tap.container,
+        output=tap.position if tap.positions > 1 else None, type=tap.kind[:256], container=tap.container, cut=tap.cut,
         shape=tuple(arrays[f"sum/{own}"].shape), same_as=None if own == tap.key else own, total=totals.total,
         absolute_total=totals.absolute_total, completeness_error=totals.error,
         share=None if at is None or at.share is None else Average.of(at.share),

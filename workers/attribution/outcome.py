@@ -64,6 +64,7 @@ class Attributed(Value):
     output: Integer | None = Field(description="Which of its output tensors; null where there is one.")
     type: Annotated[str, Field(max_length=256)]
     container: bool
+    cut: bool = Field(description="Whether every path from the input to the target passes here.")
     shape: Annotated[tuple[Integer, ...], Field(strict=False)] = Field(description="Of one example's attribution.")
     same_as: LayerName | None = Field(description="The inner layer whose output this layer passes on unchanged.")
     total: Average = Field(description="Sum over units, in `unit`.")
