@@ -65,6 +65,7 @@ def certificate(
     presented: Mapping[str, Tensor],
     *,
     keys: tuple[str, ...],
+    channels: Mapping[str, int],
     seed: int,
     memory_bytes: int,
     threads: int,
@@ -72,7 +73,8 @@ def certificate(
 ) -> Certified:
     """The checks of the attributions `presented` of the examples `few`, which are the first of those analysed.
 
-    keys: all taps that the analysis computes.
+    keys: all taps that the analysis computes. channels: the axis, in one example, of an input's channels or of the
+    numbers of an embedding, by the input's tap.
     """
     places = tuple(presented)
     explain = _explain(method, keys, places, memory_bytes, threads, seed)
@@ -80,7 +82,7 @@ def certificate(
         few, explain, presented, seed=seed,
         claimed=[key for key in places if method.complete(few, few.probe.tap(key))], tolerance=tolerance_of(parameters),
         multiplied=kind.multiplied, baseline=baseline_of(parameters) is not None, seeded=kind.draws,
-        groups=_features(few, places), effort=_EFFORTS[parameters.certificate], on_check=told,
+        groups=_features(few, places, channels), effort=_EFFORTS[parameters.certificate], on_check=told,
     )  # fmt: skip
     checks = [_meant(kind, check) for check in made.certificate.checks]
     if kind.draws:
@@ -120,23 +122,17 @@ def _explain(
     return explained
 
 
-def _features(few: Prepared, places: tuple[str, ...]) -> Groups | None:
+def _features(few: Prepared, places: tuple[str, ...], channels: Mapping[str, int]) -> Groups | None:
     """The channels of a pixel, and the numbers of a token's embedding, go together: alone they are no feature."""
     shapes = {key: few.x[position].shape[1:] for key, position in few.probe.inputs.items() if key in places}
     if not shapes or all(len(shape) == 1 for shape in shapes.values()):
         return None
     made, offset = {}, 0
     for key, shape in shapes.items():
-        numbers, count = _numbered(shape)
-        made[key] = offset + numbers
-        offset += count
+        kept = [side for axis, side in enumerate(shape) if axis != channels[key] or len(shape) == 1]
+        numbers = torch.arange(prod(kept)).reshape(kept)
+        if len(kept) < len(shape):
+            numbers = numbers.unsqueeze(channels[key])
+        made[key] = offset + numbers.expand(shape).contiguous()
+        offset += prod(kept)
     return made
-
-
-def _numbered(shape: tuple[int, ...]) -> tuple[Tensor, int]:
-    """The number of each unit's feature, and how many there are."""
-    if len(shape) == 3:  # channels, height, width
-        count = prod(shape[1:])
-        return torch.arange(count).reshape(1, *shape[1:]).expand(shape).contiguous(), count
-    count = shape[0] if shape else 1
-    return torch.arange(count).reshape(-1, *[1] * (len(shape) - 1)).expand(shape).contiguous(), count

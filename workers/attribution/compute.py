@@ -19,7 +19,7 @@ from workers.attribution.spec import Attribution
 from workers.kind import AnalysisError, Context, Part, Partial
 from workers.numerics.determinism import NotFinite, seed_for
 from workers.numerics.memory import give_back_freed_pages
-from workers.passes.asked import prepared
+from workers.passes.asked import ROLE, prepared
 from workers.passes.attribution import AttributionPass, Swept
 from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject
@@ -195,11 +195,22 @@ def _certified(case: Case, request: AttributionPass, made: Swept, part: Part, co
         context.progress(fraction, f"certificate: {what}")
 
     found = certificate(
-        case.kind, case.parameters, request.method, few, presented, keys=request.chunks.taps, seed=request.seed,
+        case.kind, case.parameters, request.method, few, presented, keys=request.chunks.taps,
+        channels=_channels(case), seed=request.seed,
         memory_bytes=context.memory_bytes, threads=context.threads, told=told,
     )  # fmt: skip
     dumped: JsonValue = found.named(case.names).model_dump(mode="json")
     return dumped
+
+
+def _channels(case: Case) -> dict[str, int]:
+    """The axis of channels in one example of each input; of an embedding the last, which holds its numbers."""
+    declared = case.subject.declared
+    embedded = len(case.ready.x) - 1 - len(case.subject.examples[ROLE].further)
+    return {
+        key: declared[position - embedded].channel_axis if position >= embedded else case.ready.x[position].ndim - 2
+        for key, position in case.ready.probe.inputs.items()
+    }
 
 
 def _spread(found: Concentrated) -> JsonValue:

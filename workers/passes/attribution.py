@@ -167,9 +167,12 @@ def _reducers(taking: _Taking) -> list[Reducer]:
 
 
 def _network(target: str) -> str:
-    """What a target says of the network: another output is another network, whose tensors have other places."""
-    prefix, separator, _ = target.partition("/")
-    return prefix if separator and prefix.startswith("output:") else ""
+    """What a target says of the network: another output is another network, whose tensors have other places; and a
+    reconstruction error is read from a network that gives its input beside its output."""
+    prefix, separator, rest = target.partition("/")
+    named = bool(separator) and prefix.startswith("output:")
+    form = (rest if named else target).partition(":")[0]
+    return (prefix if named else "") + ("/error" if form == "error" else "")
 
 
 def _stage(request: AttributionPass) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -10,6 +13,7 @@ from tests import networks
 from tests.workers import subjects
 from tests.workers.subjects import answer
 from workers.analyses import KINDS
+from workers.attribution.certificate import _EFFORTS, _features
 from workers.attribution.controls import _grown
 from workers.attribution.findings import NOT_USABLE
 from workers.attribution.measurements import _CHECKED
@@ -19,6 +23,7 @@ from workers.sweep import run
 
 CONDUCTANCE, GRADIENTS = KINDS["layer_conductance"], KINDS["integrated_gradients"]
 ATTRIBUTIONS = [kind for kind in KINDS.values() if kind.page]
+ROOT = Path(__file__).parents[3]
 MESSAGES = ("ignore:TF32 acceleration on top of oneDNN",)
 
 
@@ -218,3 +223,28 @@ def test_chunks_that_had_to_be_halved_are_told(monkeypatch):
     assert whole.halved == ()
     for one, other in zip(made.layers, whole.layers, strict=True):
         assert one.total.value == pytest.approx(other.total.value, rel=1e-4, abs=1e-6)
+
+
+# --- what is one feature, and where no path is
+
+
+def test_the_channels_of_one_place_are_one_feature_whatever_the_layout():
+    def numbers(*shape, channels):
+        few = SimpleNamespace(x=(torch.zeros(1, *shape),), probe=SimpleNamespace(inputs={"input": 0}))
+        return _features(few, ("input",), {"input": channels})
+
+    assert numbers(3, 8, 8, channels=0)["input"].unique().numel() == 64
+    assert numbers(8, 8, 3, channels=2)["input"].unique().numel() == 64
+    assert numbers(3, 16, channels=0)["input"].unique().numel() == 16
+    assert numbers(16, 3, channels=1)["input"].unique().numel() == 16
+    assert numbers(1, 16, channels=0)["input"].tolist() == [list(range(16))]
+    assert numbers(5, channels=0) is None
+
+
+def test_the_page_says_what_a_quick_certificate_takes():
+    quick = _EFFORTS["quick"]
+    page = " ".join((ROOT / "docs" / "certificate.md").read_text().split())
+    assert (
+        f"takes {quick.stages} stages, {quick.shufflings} shufflings, {quick.neighbours} neighbours and"
+        f" {quick.perturbations} perturbations"
+    ) in page

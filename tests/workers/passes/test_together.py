@@ -15,7 +15,7 @@ from tests.workers import subjects
 from workers.kind import Context
 from workers.numerics.determinism import NotFinite
 from workers.passes.asked import Asked, prepared
-from workers.passes.attribution import AttributionPass, Swept
+from workers.passes.attribution import AttributionPass, Swept, _network
 from workers.subject.outputs import Chosen
 from workers.subject.subject import Subject
 from workers.sweep.method import Method
@@ -227,3 +227,8 @@ def test_memory_limits_how_many_are_made_together():
         context.wanted.extend(passes)
         context.run(passes[0], of)
         assert set(context.passes) == set(passes[: company + 1])
+
+
+def test_a_reconstruction_error_is_walked_apart_from_other_targets():
+    assert _network("error") == _network("error:fixed") != _network("predicted") == _network("class:a")
+    assert _network("output:a/error") != _network("output:a/predicted") != _network("predicted")

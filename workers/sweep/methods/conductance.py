@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workers.sweep.captum_check import Verification, verify
+from workers.sweep.jump import why_jumps
 from workers.sweep.methods.along import Shared
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Tap
@@ -36,6 +37,10 @@ class Conductance(Shared):
     def points(self) -> tuple[float, ...]:
         """Where along the path the network is evaluated."""
         return nodes(self.rule, self.steps)
+
+    def obstacle(self, ready: Prepared, _tap: Tap) -> str:
+        """Every tap has a conductance, if only steps can follow the path."""
+        return why_jumps(ready.jump)
 
     def reading(self, _ready: Prepared, tap: Tap, zeros: Tensor, chunks: int) -> Reading:
         return begin_conductance(self.rule, tap, zeros, chunks)

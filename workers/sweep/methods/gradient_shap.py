@@ -64,7 +64,7 @@ class GradientShap(Along):
         if self.baselines == "examples" and len(_others(ready)[0]) < 2:
             raise SweepRefused(
                 "layer_gradient_shap is not applicable, because its baselines are drawn among the other examples and"
-                " there is one example; give more, or ask for the declared baseline"
+                " there is one example; give more, or ask for layer_conductance, which has a baseline of its own"
             )
         return Along.plan(self, ready, memory_bytes, threads, layers)  # a class with slots has no bare super()
 

@@ -25,6 +25,7 @@ from workers.numerics.quadrature import Quadrature
 from workers.sweep.block import Examples, padded, straight
 from workers.sweep.captum_check import Verification, obstacle
 from workers.sweep.completeness import Endpoints
+from workers.sweep.jump import why_jumps
 from workers.sweep.method import settings
 from workers.sweep.methods.along import applicable, fitting, held, in_flight
 from workers.sweep.methods.internal_influence import quadrature
@@ -59,8 +60,10 @@ class NeuronConductance:
         return settings(self)
 
     def obstacle(self, ready: Prepared, tap: Tap) -> str:
-        """Only inputs have numbers."""
-        return "" if tap.key in ready.inputs else "neuron_conductance attributes to inputs, and this is a layer"
+        """Only inputs have numbers, if only steps can follow the path."""
+        if tap.key not in ready.inputs:
+            return "neuron_conductance attributes to inputs, and this is a layer"
+        return why_jumps(ready.jump)
 
     def units(self, tap: Tap) -> tuple[int, ...]:
         return (len(self.chosen), *tap.shape)

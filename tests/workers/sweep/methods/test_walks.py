@@ -143,7 +143,7 @@ def test_no_example_is_its_own_baseline_and_one_alone_is_refused():
     # at the last layer the target is linear: each draw gives exactly F(x) - F(the other example)
     torch.testing.assert_close(made.totals.signed("7"), torch.stack(last) - torch.stack(other))
     method = GradientShap(samples=2)
-    with pytest.raises(SweepRefused, match="there is one example; give more, or ask for the declared baseline"):
+    with pytest.raises(SweepRefused, match="there is one example; give more, or ask for layer_conductance"):
         method.plan(ready(networks.mlp(), networks.points(1, 6), Target.classes(1)), MEMORY, 1, ())
 
 
@@ -253,3 +253,20 @@ def test_memory_that_runs_out_in_the_backward_pass_leaves_nothing_half_summed():
     assert made.ends.shrunk == (Shrunk(start=0, points=8, examples=2),)
     for key in whole.plan.taps:
         torch.testing.assert_close(made[key], whole[key], rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Conductance(steps=4),
+        InternalInfluence(steps=4),
+        IntegratedGradients(steps=4),
+        NeuronConductance(layer="inner.0", chosen=((0,),), steps=4),
+    ],
+    ids=lambda method: method.name,
+)
+def test_a_path_that_begins_with_a_jump_is_refused_by_all_that_integrate_along_it(method):
+    of = replace(ready(networks.mlp(), networks.points(2, 6), Target.classes(1)), jump=0.9)
+    for tap in of.probe.taps:
+        if (tap.key in of.inputs) == (method.name in ("integrated_gradients", "neuron_conductance")):
+            assert "no number of steps follows that" in method.obstacle(of, tap)
