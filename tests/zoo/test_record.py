@@ -43,7 +43,12 @@ def test_every_exported_family_comes_in_with_its_outputs_and_layers_unchanged(na
     path = BY_KEY[f"{name}/pt2/{CONDUCTANCE}"]
     floating = all(each.kind != "tokens" for each in FAMILIES[name].inputs)
     assert path.state == ("ok" if floating else "not applicable")
-    assert BY_KEY[f"{name}/pt2/layer_conductance"].state == "ok", "ids move as what their embedding gives"
+    ours = BY_KEY[f"{name}/pt2/layer_conductance"]
+    if name == "t5":  # from zero vectors its norm answers to their direction alone
+        assert ours.state == "not applicable"
+        assert 'ask for baseline "pad" or "mean"' in ours.reason
+    else:
+        assert ours.state == "ok", "ids move as what their embedding gives"
 
 
 def test_a_python_decision_is_refused_with_advice():
