@@ -11,7 +11,7 @@ from PIL import Image
 
 from lamina.client import Client
 from service.contracts.api import DatasetView, ModelView
-from service.contracts.facts import Bounds, Column, DatasetFacts, InputFacts, ModelFacts, OutputFacts
+from service.contracts.facts import Bounds, Column, DatasetFacts, InputFacts, ModelFacts, OutputFacts, Preprocessing
 from service.contracts.status import IntakeState
 from tests.end_to_end.material import CLASSES, FEATURES, input_facts, model_facts, write_model
 from tests.workers.subject.huggingface.folders import LENGTH, VOCABULARY, packed, saved, wordpiece
@@ -19,8 +19,9 @@ from tests.workers.subject.huggingface.folders import LENGTH, VOCABULARY, packed
 pytestmark = pytest.mark.stack
 NAMES = tuple(f"feature {index}" for index in range(FEATURES))
 PIXELS = InputFacts(
-    kind="image", layout="NCHW", shape=(3, 16, 16), bounds=Bounds(low=(0.0,), high=(255.0,)), unit="grey level 0-255"
-)
+    kind="image", layout="NCHW", shape=(3, 16, 16), bounds=Bounds(low=(0.0,), high=(255.0,)), unit="grey level 0-255",
+    preprocessing=Preprocessing(std=(255.0,)),
+)  # fmt: skip
 PICTURED = ("calm", "glad", "sad")
 
 

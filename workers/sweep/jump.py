@@ -54,5 +54,5 @@ def why_jumps(share: float) -> str:
     return (
         f"0.1 % of the way from the baseline the output has made {100 * share:.0f} % of its change, and no number of"
         ' steps follows that; embedded ids that are normalised at once do so from zero vectors: ask for baseline "pad"'
-        ' or "mean"'
+        ' or "mean"; so do inputs far larger than the network was made for: declare their preprocessing'
     )

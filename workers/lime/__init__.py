@@ -1,0 +1,1 @@
+"""LIME as kinds of analysis: what they ask, compute, check and say."""

@@ -1,0 +1,1 @@
+"""The linear surrogate: fitted from samples, with its error, its stability and its verdict."""
