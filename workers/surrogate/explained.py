@@ -12,7 +12,7 @@ Verdict = Literal["readable", "doubtful", "not locally linear", "nothing changes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherWidth:
-    """What another kernel width would have said: the fit there, and which share of the chosen features it would keep."""
+    """What another kernel width would have said: its fit, and the share of the chosen features it would keep."""
 
     width: float
     r2: float

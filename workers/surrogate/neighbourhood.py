@@ -78,7 +78,7 @@ class Neighbourhood(Protocol):
         """
 
     def inputs(self, samples: Samples) -> tuple[Tensor, ...]:
-        """What the network reads for these samples: one tensor per input, one row per sample, on the network's device."""
+        """What the network reads for these samples: a tensor per input, a row per sample, on its device."""
 
     def as_json(self) -> dict[str, JsonValue]:
         """How it was made, for provenance; equal neighbourhoods give equal values."""
