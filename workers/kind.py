@@ -10,7 +10,10 @@ from torch import Tensor
 from service.contracts.base import Parameters
 from service.contracts.outcome import ControlRun, Measurement, Outcome
 from service.contracts.section import Section
+from workers.numerics.determinism import NotFinite
+from workers.subject.refusal import out_of_memory
 from workers.subject.subject import Subject
+from workers.sweep.refusals import SweepRefused
 
 P = TypeVar("P", bound=Parameters)
 O = TypeVar("O", bound=Outcome)  # noqa: E741  # P and O, as in the design: parameters and outcome
@@ -102,10 +105,9 @@ class Context:
         if company and isinstance(request, Joint):
             try:
                 return request.together(company, subject, self)
-            except Cancelled:
-                raise
-            except Exception:  # noqa: BLE001  # it may be another's fault: alone it will show whose
-                return {request: request.make(subject, self)}
+            except Exception as error:
+                if not _of_one_alone(error):
+                    raise
         return {request: request.make(subject, self)}
 
     def _company(self, request: Request) -> list[Request]:
@@ -117,6 +119,14 @@ class Context:
             if key is not None and other != request and other not in self.passes
             and isinstance(other, Joint) and other.shares() == key
         ]  # fmt: skip
+
+
+def _of_one_alone(error: Exception) -> bool:
+    """Whether a pass in company may have failed for another member's reasons: alone it will show whose they are.
+
+    Anything else is a fault of ours, which a second try would only hide.
+    """
+    return isinstance(error, AnalysisError | SweepRefused | NotFinite) or out_of_memory(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

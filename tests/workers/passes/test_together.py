@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests import networks
 from tests.workers import subjects
-from workers.kind import Context
+from workers.kind import Cancelled, Context
 from workers.numerics.determinism import NotFinite
 from workers.passes.asked import Asked, prepared
 from workers.passes.attribution import AttributionPass, Swept, _network
@@ -29,6 +29,7 @@ from workers.sweep.plan import sums_bytes
 from workers.sweep.probe import Tap
 from workers.sweep.question import Reading
 from workers.sweep.ready import Prepared
+from workers.sweep.refusals import SweepRefused
 
 ASKED = Asked(target="predicted", scale="output", baseline="zero", examples=6, precision="float32")
 
@@ -186,17 +187,17 @@ def test_another_output_is_another_walk_and_keeps_its_own_numbers():
 class Faulty(InternalInfluence):
     """Gives NaN at every layer, or breaks as it begins."""
 
-    breaks: bool = False
+    breaks: type[Exception] | None = None
 
     def reading(self, ready: Prepared, tap: Tap, zeros: Tensor, chunks: int) -> Reading:
-        if self.breaks:
-            raise ZeroDivisionError("a method with a fault")
+        if self.breaks is not None:
+            raise self.breaks("breaks as it begins")
         return InternalInfluence.reading(self, ready, tap, zeros.fill_(float("nan")), chunks)
 
 
-@pytest.mark.parametrize(("breaks", "error"), [(False, NotFinite), (True, ZeroDivisionError)])
+@pytest.mark.parametrize("breaks", [None, SweepRefused, MemoryError])
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_fault_of_one_is_its_own(breaks, error, first):
+def test_what_refuses_or_stops_one_is_its_own(breaks, first):
     of, context = subjects.classifier(), subjects.context()
     sound = asked(of, Conductance(steps=8), context)
     faulty = asked(of, Faulty(steps=8, breaks=breaks), context, target="class:class 1")
@@ -205,10 +206,21 @@ def test_a_fault_of_one_is_its_own(breaks, error, first):
     order = (sound, faulty) if first == 0 else (faulty, sound)
     for each in order:
         if each is faulty:
-            with pytest.raises(error):
+            with pytest.raises(breaks or NotFinite):
                 context.run(each, of)
         else:
             assert_same_bits(context.run(each, of), each.make(of, subjects.context()), each.chunks.taps)
+
+
+@pytest.mark.parametrize("broken", [ZeroDivisionError, RuntimeError, Cancelled])
+def test_a_fault_of_ours_in_company_shows_and_is_not_tried_again_alone(broken):
+    of, context = subjects.classifier(), subjects.context()
+    sound = asked(of, Conductance(steps=8), context)
+    faulty = asked(of, Faulty(steps=8, breaks=broken), context, target="class:class 1")
+    context.wanted.extend([sound, faulty])
+    with pytest.raises(broken):
+        context.run(sound, of)
+    assert sound not in context.passes
 
 
 # --- memory
