@@ -71,6 +71,10 @@ def environment() -> Environment:
     )
 
 
+_WHOLE = 20
+"""Letters of a word that a column makes room for: `randomisation` stays in one piece."""
+
+
 class _Page:
     """What the templates may ask for."""
 
@@ -149,4 +153,7 @@ def text_of(value: JsonValue) -> str:
 
 
 def _cell_style(cell: dict[str, Any], align: str) -> str:
-    return "number" if align == "right" or cell["type"] == "number" else ""
+    """A word that fits into a column is never broken; a digest or the long name of a layer has to be."""
+    if align == "right" or cell["type"] == "number":
+        return "number"
+    return "long" if any(len(word) > _WHOLE for word in text_of(cell).split()) else ""

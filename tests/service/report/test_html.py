@@ -3,15 +3,16 @@
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.contracts.base import digest_of
 from service.contracts.section import Column, Number, Section, Table, Word
-from service.report import twin
+from service.report import html, twin
 from service.report.compose import compose
-from service.report.html import FigureKey, render, resolve, text_of
+from service.report.html import FigureKey, _Page, render, resolve, text_of
 from service.report.twin import AuditReport
 from tests.service.report.reading import Page, shown_at
 from tests.service.report.samples import HOSTILE, PICTURES, hostile, png, rich
@@ -169,6 +170,18 @@ def test_a_table_of_5000_rows_is_shown_whole_in_bounded_time() -> None:
     html = render(report, {}, {})
     assert time.perf_counter() - began < 20
     assert sum(pointer.startswith("/sections/0/section/blocks/0/rows/") for pointer, _ in Page(html).shown) == 25_000
+
+
+def test_a_word_of_a_table_is_broken_only_where_no_column_could_hold_it() -> None:
+    cells = [[{"type": "word", "display": "flatten randomisation"}, {"type": "word", "display": "a" * 64}]]
+    columns = [{"align": "left"}, {"align": "left"}]
+    page = _Page({"columns": columns, "rows": cells}, digest_of(b""), {}, {})
+    (row,) = page.rows("")
+    assert '<td data-pointer="/rows/0/0">' in row
+    assert '<td class="long" data-pointer="/rows/0/1">' in row
+    style = (Path(html.__file__).parent / "report.css").read_text(encoding="utf-8")
+    assert ".data td { overflow-wrap: break-word; }" in style
+    assert ".data td.long { overflow-wrap: anywhere;" in style
 
 
 def test_a_value_without_a_display_string_cannot_be_shown() -> None:
