@@ -53,7 +53,7 @@ def extra(kind: Kind, parameters: AttributionParameters, n: int) -> Extra:
     )
     based = baseline_of(parameters) is not None and k > 1
     times = effort.explained(inputs=inputs, baseline=based) + kind.draws
-    rows = int(_FORWARD * k * effort.evaluated(inputs=inputs)) + k * EVALUATIONS
+    rows = int(_FORWARD * k * effort.evaluated(inputs=inputs, baseline=based)) + k * EVALUATIONS
     return Extra(times * k, rows, 2 + max(effort.shufflings, _VARIANTS if based else 1))
 
 
@@ -66,6 +66,7 @@ def certificate(
     *,
     keys: tuple[str, ...],
     channels: Mapping[str, int],
+    embedded: tuple[str, ...],
     seed: int,
     memory_bytes: int,
     threads: int,
@@ -74,7 +75,7 @@ def certificate(
     """The checks of the attributions `presented` of the examples `few`, which are the first of those analysed.
 
     keys: all taps that the analysis computes. channels: the axis, in one example, of an input's channels or of the
-    numbers of an embedding, by the input's tap.
+    numbers of an embedding, by the input's tap. embedded: the inputs' taps that are embeddings.
     """
     places = tuple(presented)
     explain = _explain(method, keys, places, memory_bytes, threads, seed)
@@ -82,7 +83,8 @@ def certificate(
         few, explain, presented, seed=seed,
         claimed=[key for key in places if method.complete(few, few.probe.tap(key))], tolerance=tolerance_of(parameters),
         multiplied=kind.multiplied, baseline=baseline_of(parameters) is not None, seeded=kind.draws,
-        groups=_features(few, places, channels), effort=_EFFORTS[parameters.certificate], on_check=told,
+        groups=_features(few, places, channels), embedded=embedded,
+        effort=_EFFORTS[parameters.certificate], on_check=told,
     )  # fmt: skip
     checks = [_meant(kind, check) for check in made.certificate.checks]
     if kind.draws:

@@ -196,7 +196,7 @@ def _certified(case: Case, request: AttributionPass, made: Swept, part: Part, co
 
     found = certificate(
         case.kind, case.parameters, request.method, few, presented, keys=request.chunks.taps,
-        channels=_channels(case), seed=request.seed,
+        channels=_channels(case), embedded=_embedded(case), seed=request.seed,
         memory_bytes=context.memory_bytes, threads=context.threads, told=told,
     )  # fmt: skip
     dumped: JsonValue = found.named(case.names).model_dump(mode="json")
@@ -205,12 +205,21 @@ def _certified(case: Case, request: AttributionPass, made: Swept, part: Part, co
 
 def _channels(case: Case) -> dict[str, int]:
     """The axis of channels in one example of each input; of an embedding the last, which holds its numbers."""
-    declared = case.subject.declared
-    embedded = len(case.ready.x) - 1 - len(case.subject.examples[ROLE].further)
+    declared, embedded = case.subject.declared, _count_embedded(case)
     return {
         key: declared[position - embedded].channel_axis if position >= embedded else case.ready.x[position].ndim - 2
         for key, position in case.ready.probe.inputs.items()
     }
+
+
+def _embedded(case: Case) -> tuple[str, ...]:
+    """The inputs that are what an embedding gives."""
+    return tuple(key for key, position in case.ready.probe.inputs.items() if position < _count_embedded(case))
+
+
+def _count_embedded(case: Case) -> int:
+    """They come first among what the network is called with."""
+    return len(case.ready.x) - 1 - len(case.subject.examples[ROLE].further)
 
 
 def _spread(found: Concentrated) -> JsonValue:

@@ -10,19 +10,21 @@ from torch import Tensor
 from workers.certificate.checks import Certificate, Check
 from workers.certificate.concentration import concentration
 from workers.certificate.deletion import deletion
-from workers.certificate.features import Groups
+from workers.certificate.features import Groups, padding
 from workers.certificate.identity import same_model
 from workers.certificate.infidelity import infidelity
 from workers.certificate.randomisation import Stage, randomise
 from workers.certificate.rows import ends
 from workers.certificate.sensitivity import max_sensitivity
-from workers.certificate.spread import other_baselines, spread
+from workers.certificate.spread import other_baselines, over_baselines
 from workers.certificate.sums import completeness
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Explain
 from workers.sweep.ready import Prepared
 
 _OTHER_BASELINES = 3
+_LOOKED = 3
+"""Points of the path from another baseline that say whether it begins with a jump."""
 
 OnCheck = Callable[[float, str], None]
 """Told the fraction done and what comes next; an exception from it ends the certificate."""
@@ -45,11 +47,12 @@ class Effort:
         shuffled = self.stages + self.shufflings - 1
         return 1 + shuffled + (self.neighbours if inputs else 0) + (_OTHER_BASELINES if baseline else 0)
 
-    def evaluated(self, *, inputs: bool) -> int:
-        """How many forward passes each example has beside those of the explanations, at most."""
+    def evaluated(self, *, inputs: bool, baseline: bool) -> int:
+        """How many forward passes each example has beside those of the explanations, at most. As `explained`."""
         shuffled = self.stages + self.shufflings - 1
         curves = (2 + self.orders) * (self.steps - 1)
-        return 2 + shuffled + (2 + curves + 2 + self.perturbations + self.neighbours if inputs else 0)
+        of_inputs = 2 + curves + 2 + self.perturbations + self.neighbours if inputs else 0
+        return 2 + shuffled + of_inputs + (_LOOKED * _OTHER_BASELINES if baseline else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def certify(
     seeded: bool = False,
     at_inputs: Explain | None = None,
     groups: Groups | None = None,
+    embedded: Collection[str] = (),
     effort: Effort | None = None,
     on_check: OnCheck | None = None,
 ) -> Certified:
@@ -81,7 +85,8 @@ def certify(
     claimed: the taps at which the method is complete, to within `tolerance`. multiplied: it holds the factor x - x'.
     baseline: it depends on the baseline, so that other baselines are tried. seeded: it draws random numbers by the
     place of an example, so that neighbours are explained in the examples' own places. at_inputs: `explain` of the
-    inputs' taps alone, which is all that neighbours need. groups: of units that are one feature.
+    inputs' taps alone, which is all that neighbours need. groups: of units that are one feature. embedded: the
+    inputs' taps that are what an embedding gives, in which padding stays where it is.
     """
     effort = effort or Effort()
     told = on_check or (lambda _fraction, _what: None)
@@ -104,10 +109,14 @@ def certify(
     told(0.7, "neighbours")
     together = len(ready) if seeded else effort.rows
     near = at_inputs or explain
-    checks.append(max_sensitivity(ready, near, presented, neighbours=effort.neighbours, seed=seed, rows=together))
+    still = padding(ready, embedded)
+    checks.append(
+        max_sensitivity(
+            ready, near, presented, neighbours=effort.neighbours, seed=seed, rows=together, still=still
+        )
+    )  # fmt: skip
     if baseline:
         told(0.9, "other baselines")
-        others = [explain(each) for each in other_baselines(ready, seed).values()]
-        checks += spread("baselines", [presented, *others])
+        checks += over_baselines(explain, presented, other_baselines(ready, seed, still))
     told(1.0, "certificate")
     return Certified(Certificate.of(checks), randomised.stages)

@@ -6,7 +6,7 @@ token). Taking a feature away puts it back to its baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 
 import torch
@@ -73,6 +73,22 @@ def obstacle(ready: Prepared, attributions: Mapping[str, Tensor]) -> str:
     if not any(bool(attributions[key].any()) for key in keys):
         return "the attribution is zero everywhere"
     return ""
+
+
+def padding(ready: Prepared, embedded: Collection[str]) -> dict[int, Tensor]:
+    """Where embedded inputs hold padding, by position among the network's inputs: bool, (n, places..., 1).
+
+    embedded: the tap keys of inputs that are what an embedding gives. Padding there is what begins where it ends: its
+    baseline is the whole vector that it is. In numbers that are no embedding a pixel may be black, and is no padding.
+    """
+    found = {}
+    for key in embedded:
+        position = ready.probe.inputs[key]
+        stays = ready.x[position] == origin(ready)[position]
+        stays = stays.all(-1, keepdim=True) if stays.ndim > 2 else stays
+        if bool(stays.any()):
+            found[position] = stays
+    return found
 
 
 def distance(ready: Prepared, position: int) -> float:

@@ -22,10 +22,18 @@ _RADIUS = 0.02
 
 
 def max_sensitivity(
-    ready: Prepared, explain: Explain, attributions: Mapping[str, Tensor], *, neighbours: int, seed: int, rows: int
+    ready: Prepared,
+    explain: Explain,
+    attributions: Mapping[str, Tensor],
+    *,
+    neighbours: int,
+    seed: int,
+    rows: int,
+    still: Mapping[int, Tensor] | None = None,
 ) -> Check:
     """rows: examples that `explain` is given at once, at least those there are. An `explain` that draws random numbers
-    by the place of an example gets them one neighbour at a time (rows = n), so that only the input differs."""
+    by the place of an example gets them one neighbour at a time (rows = n), so that only the input differs. still: what
+    is padding (`features.padding`), which has no neighbours."""
     reason = obstacle(ready, attributions)
     keys = attributed(ready, attributions)
     if not reason and not any(distance(ready, at) for at in keys.values()):
@@ -37,15 +45,17 @@ def max_sensitivity(
     norm = here.norm(dim=1)
     largest = torch.zeros(n, dtype=torch.float64)
     for start in range(0, neighbours, together):
-        versions = [neighbour(ready, keys, seed, i) for i in range(start, min(start + together, neighbours))]
+        versions = [neighbour(ready, keys, seed, i, still) for i in range(start, min(start + together, neighbours))]
         there = _joined(explain(with_inputs(ready, versions)), keys).reshape(len(versions), n, -1)
         largest = torch.maximum(largest, (there - here).norm(dim=2).amax(0))
     values = torch.where(norm > 0, largest / norm, torch.nan)
     return measured("max_sensitivity", values, note=f"{neighbours} neighbours of each example")
 
 
-def neighbour(ready: Prepared, keys: Mapping[str, int], seed: int, which: int) -> tuple[Tensor, ...]:
-    """The network's inputs, each unit of those attributed moved uniformly within the radius."""
+def neighbour(
+    ready: Prepared, keys: Mapping[str, int], seed: int, which: int, still: Mapping[int, Tensor] | None = None
+) -> tuple[Tensor, ...]:
+    """The network's inputs, each unit of those attributed moved uniformly within the radius, but for padding."""
     made = list(ready.x)
     for key, position in keys.items():
         x = ready.x[position]
@@ -53,7 +63,8 @@ def neighbour(ready: Prepared, keys: Mapping[str, int], seed: int, which: int) -
             torch.rand(x.shape[1:], generator=stream(seed, f"neighbour {which} of {key}", i), dtype=torch.float64)
             for i in range(len(ready))
         ])  # fmt: skip
-        made[position] = x + ((2 * draws - 1) * _RADIUS * distance(ready, position)).to(x)
+        moved = x + ((2 * draws - 1) * _RADIUS * distance(ready, position)).to(x)
+        made[position] = torch.where(still[position], x, moved) if still and position in still else moved
     return tuple(made)
 
 

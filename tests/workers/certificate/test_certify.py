@@ -136,7 +136,7 @@ def test_effort_says_beforehand_what_it_takes(inputs: bool):
     network[0].register_forward_pre_hook(count)
     certify(ready, explain, shown, seed=1, effort=FEW)
     assert explained == examples * FEW.explained(inputs=inputs, baseline=True)
-    assert rows == examples * FEW.evaluated(inputs=inputs)
+    assert rows == examples * FEW.evaluated(inputs=inputs, baseline=True)
 
 
 def test_neighbours_of_a_seeded_explanation_stand_in_the_places_of_their_examples():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,10 +13,14 @@ from tests.planted import prepared
 from tests.workers.certificate.conftest import gradient_x_input, only
 from workers.certificate.agreement import agreements, disagreements
 from workers.certificate.concentration import concentration
+from workers.certificate.features import padding
 from workers.certificate.identity import same_model
-from workers.certificate.spread import other_baselines, spread
+from workers.certificate.sensitivity import neighbour
+from workers.certificate.spread import other_baselines, over_baselines, spread
 from workers.certificate.sums import completeness
 from workers.sweep.completeness import Endpoints
+from workers.sweep.ready import Prepared
+from workers.sweep.refusals import SweepRefused
 
 
 def row(*values: float) -> Tensor:
@@ -97,6 +103,60 @@ def test_ids_keep_their_values_under_other_baselines():
     ready = prepared(networks.ready(networks.Masked()), x, mask)
     for each in other_baselines(ready, seed=1).values():
         assert any(torch.equal(origin, mask) for origin in each.origin)
+
+
+def padded(mask_of: list[list[int]], **changes: object) -> Prepared:
+    """Vectors of six tokens, as an embedding gives them; where the mask is 0 they are their own baseline."""
+    mask = torch.tensor(mask_of)
+    x = networks.points(len(mask), 6, 8)
+    start = torch.where(mask.bool()[:, :, None], torch.zeros_like(x), x)
+    made = prepared(networks.ready(networks.Masked()), x, mask)
+    return replace(made, origin=(start, mask), **changes)
+
+
+ENDING = [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 0]]
+
+
+def test_padding_stays_where_it_is_under_other_baselines_and_in_neighbours_and_counts_for_neither():
+    ready = padded(ENDING)
+    x, still = ready.x[0], padding(ready, ["input"])
+    assert still[0].squeeze(-1).tolist() == [[not each for each in row] for row in ENDING]
+    for each in other_baselines(ready, 1, still).values():
+        stays = (each.origin[0] == x).all(-1)
+        assert stays.tolist() == [[not each for each in row] for row in ENDING]
+    mean = other_baselines(ready, 1, still)["mean"].origin[0]
+    torch.testing.assert_close(mean[1, 4], x[1:, 4].mean(0), rtol=0, atol=1e-12)
+    moved = neighbour(ready, {"input": 0}, 1, 0, still)[0] != x
+    assert moved.any(-1).tolist() == [[bool(each) for each in row] for row in ENDING]
+
+
+def test_a_unit_that_equals_its_baseline_in_numbers_is_no_padding():
+    x = networks.points(4, 6)
+    x[0, 2] = 0.0
+    ready = prepared(networks.mlp(), x)
+    assert padding(ready, ()) == {}
+    assert torch.equal(other_baselines(ready, 1)["mean"].origin[0], x.mean(0, keepdim=True))
+
+
+def test_another_baseline_has_a_jump_of_its_own():
+    ready = replace(prepared(networks.mlp(), networks.points(4, 6)), jump=0.9)
+    assert all(each.jump < 0.01 for each in other_baselines(ready, seed=1).values())
+
+
+def test_a_baseline_from_which_there_is_no_attribution_is_named_and_the_others_are_compared():
+    ready = prepared(networks.mlp(), networks.points(4, 6))
+    others = other_baselines(ready, seed=1)
+
+    def explain(of: Prepared) -> dict[str, Tensor]:
+        if of is others["mean"]:
+            raise SweepRefused("it begins with a jump")
+        return gradient_x_input(of)
+
+    first, _ = over_baselines(explain, gradient_x_input(ready), others)
+    assert first.value is not None
+    assert first.because.endswith("3 baselines; from the mean there is no attribution: it begins with a jump")
+    alone = over_baselines(explain, gradient_x_input(ready), {"mean": others["mean"]})
+    assert all("not applicable, because from the mean" in check.because for check in alone)
 
 
 def test_a_method_agrees_with_itself_and_not_with_its_reverse():
