@@ -8,12 +8,8 @@ once. They run in turn, so that a neighbour's load falls on all alike; ratios ar
 
 from __future__ import annotations
 
-import platform
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import median
-from time import perf_counter
 
 import captum
 import torch
@@ -21,6 +17,7 @@ from captum.attr import LayerConductance, LayerDeepLift
 from torch import Tensor, nn
 
 from benchmarks.networks import bert_like, lstm_stack, mlp10x256, resnet18_like
+from benchmarks.timing import Run, compared
 from workers.rescale.run import deeplift
 from workers.sweep.plan import Plan, plan
 from workers.sweep.probe import Probe, probe
@@ -140,42 +137,10 @@ def _deeplift(name: str, case: Case, rounds: int) -> dict[str, object]:
     return _row(f"attribution/deeplift/{name}", what, peer, (case.deeplift, case.captum_deeplift, case.pair), rounds)
 
 
-def _row(
-    name: str,
-    what: str,
-    peer_name: str,
-    runs: tuple[Callable[[], None], Callable[[], None], Callable[[], None]],
-    rounds: int,
-) -> dict[str, object]:
+def _row(name: str, what: str, peer: str, runs: tuple[Run, Run, Run], rounds: int) -> dict[str, object]:
     mine, theirs, least = runs
-    mine()
-    least()
-    taken = [tuple(map(_seconds, (mine, theirs, least, mine, least))) for _ in range(rounds)]
-    ours = [min(first, second) for first, _, _, second, _ in taken]
-    floor = [min(first, second) for _, _, first, _, second in taken]
-    peer = [seconds for _, seconds, _, _, _ in taken]
-    return {
-        "name": name,
-        "what": what,
-        "value": median(ours),
-        "unit": "s",
-        "peer": peer_name,
-        "peer_value": median(peer),
-        "ratio": median(p / o for p, o in zip(peer, ours, strict=True)),
-        "floor_value": median(floor),
-        "floor_ratio": median(o / f for o, f in zip(ours, floor, strict=True)),
-        "runs": rounds,
-        "spread": [min(ours), median(ours), max(ours)],
-        "device": "cpu",
-        "threads": 1,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "captum": captum.__version__},
-    }
-
-
-def _seconds(run: Callable[[], None]) -> float:
-    start = perf_counter()
-    run()
-    return perf_counter() - start
+    versions = {"captum": captum.__version__}
+    return compared(name, what, ours=mine, peer=(peer, theirs), floor=least, rounds=rounds, versions=versions)
 
 
 if __name__ == "__main__":
