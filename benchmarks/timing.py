@@ -33,7 +33,7 @@ def compared(
     rounds: int,
     versions: Mapping[str, str],
 ) -> dict[str, object]:
-    """A row of `benchmarks/results.json`. peer: what it is, and the call. floor: None where nothing bounds from below."""
+    """A row of `benchmarks/results.json`. peer: what it is, and the call. floor: None where there is none."""
     ours()
     if floor is not None:
         floor()
