@@ -30,8 +30,8 @@ class NeuronConductanceParameters(FromBaseline):
     )
     units: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9]{1,9}(,[0-9]{1,9}){0,4}$")], ...],
-        Field(min_length=1, max_length=64, strict=False),
-    ] = Field(("0",), description="The units, each by its index in one example's output: 3 or 3,0,7.")
+        Field(max_length=64, strict=False),
+    ] = Field((), description="The units, each by its index in one example's output: 3 or 3,0,7; empty for the first.")
     steps: Steps = Field(50, description="Steps along the path.")
     rule: Rule = Field("trapezoid", description="trapezoid (equal steps) or captum (Gauss-Legendre nodes).")
 
@@ -43,7 +43,7 @@ def _method(parameters: NeuronConductanceParameters, ready: Prepared, _subject: 
     layer = parameters.layer or able[-1].key
     chosen = tuple(tuple(int(i) for i in unit.split(",")) for unit in parameters.units)
     tap = next((tap for tap in ready.probe.taps if tap.key == layer), None)
-    if parameters.units == ("0",) and tap is not None:
+    if not chosen and tap is not None:
         chosen = (tuple(0 for _ in tap.shape),)
     return NeuronConductance(layer=layer, chosen=chosen, steps=parameters.steps, rule=parameters.rule)
 
@@ -63,16 +63,17 @@ KIND = attribution_kind(
         multiplied=True,
         limits=(
             "It speaks of the chosen units alone: what reaches the target by others is not in it.",
-            "Summed over the input it is the units' conductance, not the output's change.",
+            "Summed over the input it is the units' conductance, not the output's change; that this holds is checked.",
         ),
         formula="""
         For a chosen unit *h_j* of a layer and each element *x_k* of the input:
 
             Cond_jk(x) = (x_k − x'_k) ∫₀¹ ∂F(x' + α(x − x'))/∂h_j · ∂h_j/∂x_k dα
 
-        Summed over *k* it is the unit's conductance. Each step takes one forward pass, one backward pass from the
-        target to the layer, and one from each chosen unit to the input. The attribution has the chosen units
-        along its first axis.
+        Summed over *k* it is the unit's conductance, which is also found from the unit's own values along the path
+        (equation 2); the difference is told for each unit, and is a necessary check of the certificate. Each step takes
+        one forward pass, one backward pass from the target to the layer, and one from each chosen unit to the input.
+        The attribution has the chosen units along its first axis.
         """,
         literature="""Dhamdhere, Sundararajan and Yan: *How important is a neuron?*, arXiv:1805.12233, equation 1.""",
     )

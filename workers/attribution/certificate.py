@@ -17,7 +17,11 @@ from workers.certificate.certify import Effort, certify
 from workers.certificate.checks import Certificate, Check, not_applicable
 from workers.certificate.features import Groups
 from workers.certificate.spread import spread
+from workers.certificate.sums import unit_conductance
+from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Explain, Method
+from workers.sweep.methods.neuron_conductance import NeuronConductance
+from workers.sweep.methods.unit_sums import UnitEnds
 from workers.sweep.methods.within import ConductanceWithin, IntegratedGradientsWithin
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Keep
@@ -28,6 +32,11 @@ _FORWARD = 0.4
 
 _VARIANTS = 4
 """Attributions that are held at once while baselines are compared: the one presented and three others."""
+
+_BY_TAKING_AWAY = ("deletion", "insertion", "infidelity", "infidelity_share")
+_BY_OTHER_UNITS = (
+    "it speaks of the chosen units alone, and taking a part of the input away moves the target through all others too"
+)
 
 Told = Callable[[float, str], None]
 Kind = Attribution[AttributionParameters]
@@ -63,6 +72,7 @@ def certificate(
     method: Method,
     few: Prepared,
     presented: Mapping[str, Tensor],
+    ends: Endpoints,
     *,
     keys: tuple[str, ...],
     channels: Mapping[str, int],
@@ -74,8 +84,9 @@ def certificate(
 ) -> Certified:
     """The checks of the attributions `presented` of the examples `few`, which are the first of those analysed.
 
-    keys: all taps that the analysis computes. channels: the axis, in one example, of an input's channels or of the
-    numbers of an embedding, by the input's tap. embedded: the inputs' taps that are embeddings.
+    ends: of all examples analysed. keys: all taps that the analysis computes. channels: the axis, in one example, of
+    an input's channels or of the numbers of an embedding, by the input's tap. embedded: the inputs' taps that are
+    embeddings.
     """
     places = tuple(presented)
     explain = _explain(method, keys, places, memory_bytes, threads, seed)
@@ -86,7 +97,9 @@ def certificate(
         groups=_features(few, places, channels), embedded=embedded,
         effort=_EFFORTS[parameters.certificate], on_check=told,
     )  # fmt: skip
-    checks = [_meant(kind, check) for check in made.certificate.checks]
+    checks = [_meant(kind, method, check) for check in made.certificate.checks]
+    if isinstance(method, NeuronConductance) and isinstance(ends, UnitEnds):
+        checks.append(unit_conductance(ends.first(len(few)), method.chosen, tolerance=tolerance_of(parameters)))
     if kind.draws:
         other = _explain(method, keys, places, memory_bytes, threads, seed ^ 1)
         checks += spread("seeds", [presented, other(few)])
@@ -99,8 +112,10 @@ def certificate(
     )
 
 
-def _meant(kind: Kind, check: Check) -> Check:
+def _meant(kind: Kind, method: Method, check: Check) -> Check:
     """The check, unless it asks of the method what it does not claim."""
+    if isinstance(method, NeuronConductance) and check.name in _BY_TAKING_AWAY:
+        return not_applicable(check.name, _BY_OTHER_UNITS, check.place)
     if kind.slope and check.name in ("deletion", "insertion"):
         return not_applicable(check.name, "a slope does not say what taking a part away does", check.place)
     partly = kind.places == "layers" and (kind.slope or not kind.severed)

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from workers.attribution.certificate import certificate
 from workers.attribution.chosen import Chosen, chosen
+from workers.attribution.outcome import Average, UnitSum
 from workers.attribution.parameters import AttributionParameters, layers_of, tolerance_of
 from workers.attribution.places import Maps, certified, maps
 from workers.attribution.spec import Attribution
 from workers.kind import AnalysisError, Context, Part, Partial
 from workers.numerics.determinism import NotFinite, seed_for
+from workers.numerics.intervals import mean_t
 from workers.numerics.memory import give_back_freed_pages
 from workers.passes.asked import ROLE, prepared
 from workers.passes.attribution import AttributionPass, Swept
@@ -25,7 +27,10 @@ from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject
 from workers.sweep.aggregates import Concentrated
 from workers.sweep.captum_check import drawn
+from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Method
+from workers.sweep.methods.neuron_conductance import NeuronConductance
+from workers.sweep.methods.unit_sums import UnitEnds
 from workers.sweep.methods.within import Settled
 from workers.sweep.ready import Prepared
 from workers.sweep.refusals import SweepRefused
@@ -145,7 +150,7 @@ def compute(kind: Kind, subject: Subject, part: Part, parameters: AttributionPar
     }
     values: dict[str, JsonValue] = {
         "verified": verified, "certified": checked, "spread": spread, "steps": _steps(made, tolerance_of(parameters)),
-        "halved": [asdict(each) for each in made.ends.shrunk],
+        "halved": [asdict(each) for each in made.ends.shrunk], **_units(case.method, made.ends),
     }  # fmt: skip
     return Partial(values=values, arrays=_arrays(request, made, names))
 
@@ -157,6 +162,28 @@ def _steps(made: Swept, tolerance: float) -> JsonValue:
     missed = torch.stack([error > tolerance for error in made.ends.errors.values()]).any(0)
     used = made.ends.steps
     return {"most": int(used.max()), "mean": float(used.double().mean()), "missed": int(missed.sum())}
+
+
+def _units(method: Method, ends: Endpoints) -> dict[str, JsonValue]:
+    """Of conductance through chosen units: whether what the inputs got for each is its own conductance."""
+    if not isinstance(method, NeuronConductance) or not isinstance(ends, UnitEnds):
+        return {}
+    if ends.unsummed:
+        return {"unsummed": ends.unsummed}
+    made: list[JsonValue] = [
+        UnitSum(
+            index=unit,
+            own=_mean(ends.own[:, at]),
+            summed=_mean(ends.summed[:, at]),
+            error=None if bool(ends.error()[:, at].isnan().any()) else _mean(ends.error()[:, at]),
+        ).model_dump(mode="json")
+        for at, unit in enumerate(method.chosen)
+    ]
+    return {"chosen_units": made}
+
+
+def _mean(values: Tensor) -> Average:
+    return Average.of(mean_t(values.cpu().numpy()))
 
 
 def _arrays(request: AttributionPass, made: Swept, names: Mapping[str, str]) -> dict[str, Tensor]:
@@ -195,7 +222,7 @@ def _certified(case: Case, request: AttributionPass, made: Swept, part: Part, co
         context.progress(fraction, f"certificate: {what}")
 
     found = certificate(
-        case.kind, case.parameters, request.method, few, presented, keys=request.chunks.taps,
+        case.kind, case.parameters, request.method, few, presented, made.ends, keys=request.chunks.taps,
         channels=_channels(case), embedded=_embedded(case), seed=request.seed,
         memory_bytes=context.memory_bytes, threads=context.threads, told=told,
     )  # fmt: skip

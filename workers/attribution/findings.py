@@ -20,7 +20,7 @@ _CAPTUM_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 def findings(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> tuple[Finding, ...]:
     """The gravest first."""
     beside = () if outcome.certified is None else agreement.findings(outcome.certified.compared, outcome.method)
-    grave = (_unusable(outcome), _disagreeing(kind, outcome), _incomplete(outcome))
+    grave = (_unusable(outcome), _disagreeing(kind, outcome), _incomplete(outcome), _unmatched(outcome))
     return tuple(chain(*grave, _still(kind, outcome), _halved(outcome), beside))
 
 
@@ -68,6 +68,26 @@ def _incomplete(outcome: AttributionOutcome) -> list[Finding]:
 
 
 _MOST = 200
+
+
+def _unmatched(outcome: AttributionOutcome) -> list[Finding]:
+    return [
+        Finding(
+            code="unit-conductance-not-met",
+            severity="warning",
+            raised_if=f"what the inputs get for a chosen unit is more than {_STEPS_ERROR:g} of what flows through it"
+            " away from the unit's own conductance",
+            meaning="The steps do not follow the path: the attributions for this unit carry an error of that size.",
+            advice=f"Ask again with more than {outcome.steps} steps.",
+            evidence=f"unit {', '.join(map(str, each.index))}: {each.error.value:.3g}, n = {each.error.n}",
+        )
+        for each in outcome.chosen_units
+        if each.error is not None and each.error.value > _STEPS_ERROR
+    ]
+
+
+_STEPS_ERROR = 0.05
+"""As the tolerance of completeness, which is not asked for where a method claims none."""
 
 
 def _disagreeing(kind: Attribution[AttributionParameters], outcome: AttributionOutcome) -> list[Finding]:

@@ -21,6 +21,7 @@ from workers.attribution.outcome import (
     Halved,
     Spread,
     Unit,
+    UnitSum,
     Verified,
 )
 from workers.attribution.parameters import AttributionParameters, baseline_of, tolerance_of
@@ -78,6 +79,8 @@ def merge(
         depth_reasons=found.reasons, verified=tuple(Verified.model_validate(each) for each in verified),
         certified=None if checked is None else Certified.model_validate(checked),
         pictures=tuple(each for each, _ in shown), sequence=sequence(case, arrays), held=_held(case),
+        chosen_units=tuple(UnitSum.model_validate(each) for each in _list(values.get("chosen_units"))),
+        unsummed=str(values.get("unsummed", "")),
         not_applicable=(*case.chosen.others, *unclassed),
     )  # fmt: skip
     outcome = outcome.model_copy(update={"findings": findings(kind, outcome)})

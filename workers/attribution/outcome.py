@@ -39,6 +39,15 @@ class Unit(Value):
     share: float = Field(description="Of the sum over units of mean magnitudes.")
 
 
+class UnitSum(Value):
+    """A chosen unit: what the inputs got for it, and what its own values along the path say."""
+
+    index: Annotated[tuple[Integer, ...], Field(strict=False)]
+    own: Average = Field(description="Its conductance, from its own values along the path.")
+    summed: Average = Field(description="What is attributed to all inputs for it, which must be the same.")
+    error: Average | None = Field(description="|summed − own|, of what flows through it; null where nothing does.")
+
+
 class Spread(Value):
     """Over how many units an example's attribution is spread, mean over examples."""
 
@@ -195,6 +204,10 @@ class AttributionOutcome(Outcome):
     pictures: Annotated[tuple[Shown, ...], Field(strict=False)]
     sequence: Along | None
     halved: Annotated[tuple[Halved, ...], Field(strict=False)] = ()
+    chosen_units: Annotated[tuple[UnitSum, ...], Field(strict=False)] = Field(
+        (), description="Of conductance through chosen units: the identity that must hold of each."
+    )
+    unsummed: Text = Field("", description="Why that identity could not be checked.")
     held: Names = Field(
         (), description="Inputs that keep their value while the others go from baseline to input: ids and masks."
     )

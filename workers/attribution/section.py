@@ -83,6 +83,8 @@ def _blocks(kind: Kind, outcome: AttributionOutcome) -> tuple[Block, ...]:
     blocks: list[Block] = [Prose(text=_asked(outcome)), *_measures(outcome)]
     blocks.append(figures.totals(kind, outcome))
     blocks += figures.depths(outcome)
+    if (sums := tables.sums(outcome)) is not None:
+        blocks.append(sums)
     units = tables.units(kind, outcome)
     if units.rows:
         blocks.append(units)

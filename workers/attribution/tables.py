@@ -83,6 +83,33 @@ def units(kind: Kind, outcome: AttributionOutcome) -> Table:
     )
 
 
+def sums(outcome: AttributionOutcome) -> Table | None:
+    """The chosen units and their identity; None where none were chosen."""
+    if not outcome.chosen_units:
+        return None
+    return Table(
+        title="The chosen units, found two ways",
+        columns=(
+            Column(title="Unit", align="right"),
+            Column(title="Attributed to all inputs", unit=outcome.unit, align="right"),
+            Column(title="From its own values", unit=outcome.unit, align="right"),
+            Column(title="Difference", unit="share", align="right"),
+        ),
+        rows=tuple(
+            (
+                Word(value=", ".join(map(str, each.index)) or "the only one"),
+                number(each.summed, outcome.unit),
+                number(each.own, outcome.unit),
+                Blank(because="nothing flows through it") if each.error is None else number(each.error),
+            )
+            for each in outcome.chosen_units
+        ),
+        note=f"Means over {outcome.examples} examples, 95 % Student's t. What the inputs get for a unit must be the"
+        " unit's own conductance; the difference is the error of the steps, as a share of what flows through the unit"
+        " there and back.",
+    )
+
+
 def classes(kind: Kind, outcome: AttributionOutcome) -> Table | None:
     """Absolute totals by class; None where there is one class or none."""
     leaves = [each for each in outcome.own if not each.container] or list(outcome.own)

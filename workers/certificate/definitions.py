@@ -75,6 +75,19 @@ DEFINITIONS = {
             range=(0, inf),
         ),
         Definition(
+            name="unit_conductance",
+            title="its inputs add up to the units",
+            definition="|Σ over inputs - the unit's conductance summed from its own values along the path|, mean over"
+            " examples, / mean over examples of what flows through the unit there and back; the largest over units",
+            unit="share of what flows through the unit",
+            direction="lower is better",
+            source="Dhamdhere et al. 2018, arXiv:1805.12233, equations 1 and 2",
+            why="as for completeness",
+            necessary=True,
+            fails="above",
+            range=(0, inf),
+        ),
+        Definition(
             name="parameter_randomisation",
             title="it depends on what was learnt",
             definition="rank correlation (Spearman) of magnitudes with those from the same network once every parameter"

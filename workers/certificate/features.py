@@ -60,19 +60,36 @@ def attributed(ready: Prepared, attributions: Mapping[str, Tensor]) -> dict[str,
 
 
 def obstacle(ready: Prepared, attributions: Mapping[str, Tensor]) -> str:
-    """Why nothing about the inputs can be checked; empty where it can."""
+    """Why nothing about the inputs' features can be checked; empty where it can."""
+    for key, position in attributed(ready, attributions).items():
+        if attributions[key].shape != ready.x[position].shape:
+            return _unlike(ready, attributions, key)
+    return absent(ready, attributions)
+
+
+def absent(ready: Prepared, attributions: Mapping[str, Tensor]) -> str:
+    """Why the inputs have no attributions that can be checked; empty where they have.
+
+    There may be several for each unit of an input, along axes between the examples and the units.
+    """
     keys = attributed(ready, attributions)
     if not keys:
         return "the attribution is of layers, and this is asked of inputs"
     for key, position in keys.items():
-        given, wanted = tuple(attributions[key].shape), tuple(ready.x[position].shape)
-        if given != wanted:
-            return f"the attribution of '{key}' has shape {given} and its input {wanted}"
+        n, *shape = ready.x[position].shape
+        given = attributions[key].shape
+        if given[0] != n or [*given[1:]][len(given) - 1 - len(shape) :] != shape or len(given) <= len(shape):
+            return _unlike(ready, attributions, key)
         if not bool(torch.isfinite(attributions[key]).all()):
             return f"the attribution of '{key}' holds NaN or infinity"
     if not any(bool(attributions[key].any()) for key in keys):
         return "the attribution is zero everywhere"
     return ""
+
+
+def _unlike(ready: Prepared, attributions: Mapping[str, Tensor], key: str) -> str:
+    wanted = tuple(ready.x[ready.probe.inputs[key]].shape)
+    return f"the attribution of '{key}' has shape {tuple(attributions[key].shape)} and its input {wanted}"
 
 
 def padding(ready: Prepared, embedded: Collection[str]) -> dict[int, Tensor]:

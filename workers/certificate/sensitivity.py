@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workers.certificate.checks import Check, measured, not_applicable
 from workers.certificate.draws import stream
-from workers.certificate.features import attributed, distance, obstacle
+from workers.certificate.features import absent, attributed, distance
 from workers.certificate.rows import with_inputs
 from workers.sweep.method import Explain
 from workers.sweep.ready import Prepared
@@ -34,7 +34,7 @@ def max_sensitivity(
     """rows: examples that `explain` is given at once, at least those there are. An `explain` that draws random numbers
     by the place of an example gets them one neighbour at a time (rows = n), so that only the input differs. still: what
     is padding (`features.padding`), which has no neighbours."""
-    reason = obstacle(ready, attributions)
+    reason = absent(ready, attributions)
     keys = attributed(ready, attributions)
     if not reason and not any(distance(ready, at) for at in keys.values()):
         reason = "every input equals its baseline, which leaves no scale for its neighbours"

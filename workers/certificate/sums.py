@@ -6,7 +6,7 @@ arXiv:1703.01365, for inputs; Dhamdhere et al., arXiv:1805.12233, for layers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from workers.certificate.checks import Check, measured, not_applicable
 from workers.sweep.completeness import Endpoints
 from workers.sweep.completeness import completeness as gap
+from workers.sweep.methods.unit_sums import UnitEnds
 
 
 def completeness(
@@ -40,3 +41,19 @@ def completeness(
             error = gap(total.to("cpu", torch.float64), ends).delta.abs() / scale
             checks.append(measured("completeness", error, key, threshold=tolerance))
     return checks
+
+
+def unit_conductance(ends: UnitEnds, chosen: Sequence[tuple[int, ...]], *, tolerance: float) -> Check:
+    """Whether what the inputs get for each unit of `chosen` adds up to that unit's own conductance; of the worst unit.
+
+    tolerance: the largest mean error that passes, as a share of what flows through the unit.
+    """
+    if ends.unsummed:
+        return not_applicable("unit_conductance", ends.unsummed)
+    error = ends.error()
+    known = [at for at in range(len(chosen)) if not bool(error[:, at].isnan().any())]
+    if not known:
+        return not_applicable("unit_conductance", "nothing flows through the chosen units")
+    worst = max(known, key=lambda at: float(error[:, at].mean()))
+    note = f"at unit {','.join(map(str, chosen[worst]))}, the worst of {len(known)}"
+    return measured("unit_conductance", error[:, worst], threshold=tolerance, note=note)

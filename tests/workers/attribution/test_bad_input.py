@@ -104,6 +104,12 @@ def test_units_that_a_layer_does_not_have_are_refused_with_those_it_has():
     assert "did you mean" in said("neuron_conductance", of, layer="00", units=("0",))
 
 
+def test_unit_0_of_a_layer_with_more_axes_is_not_taken_for_the_first_that_is_meant_by_none():
+    of = subjects.images()
+    layer = next(name for name, each in of.model.named_modules() if isinstance(each, nn.Conv2d))
+    assert "has no unit (0,)" in said("neuron_conductance", of, layer=layer, units=("0",))
+
+
 def test_one_example_has_no_others_as_baselines():
     assert "there is one example" in said("layer_gradient_shap", subjects.classifier(), examples=1)
 

@@ -20,6 +20,7 @@ from workers.attribution.measurements import _CHECKED
 from workers.attribution.totals import averages, classes_of
 from workers.certificate.definitions import DEFINITIONS
 from workers.sweep import run
+from workers.sweep.methods.unit_sums import UnitEnds
 
 CONDUCTANCE, GRADIENTS = KINDS["layer_conductance"], KINDS["integrated_gradients"]
 ATTRIBUTIONS = [kind for kind in KINDS.values() if kind.page]
@@ -95,6 +96,30 @@ def test_a_method_that_draws_is_compared_over_seeds():
 def test_every_metric_of_a_check_has_its_direction():
     for check, metric in _CHECKED.items():
         assert METRICS[metric].direction == DEFINITIONS[check].direction
+
+
+def test_the_inputs_of_a_unit_add_up_to_its_own_conductance_and_the_report_shows_both():
+    made = answer(KINDS["neuron_conductance"], subjects.classifier(), layer="1", units=("3", "0"), steps=200).outcome
+    assert [each.index for each in made.chosen_units] == [(3,), (0,)]
+    checks = {check.name: check for check in made.certified.certificate.checks}
+    assert checks["unit_conductance"].verdict == "passed"
+    assert checks["unit_conductance"].threshold == 0.05
+    assert checks["max_sensitivity"].verdict == "no threshold"
+    for name in ("deletion", "insertion", "infidelity", "infidelity_share"):
+        assert "the chosen units alone" in checks[name].because
+    titles = {
+        block.title: block for block in KINDS["neuron_conductance"].section(made).blocks if block.block == "table"
+    }
+    assert len(titles["The chosen units, found two ways"].rows) == 2
+
+
+def test_units_whose_inputs_do_not_add_up_are_not_usable_and_a_finding_names_them(monkeypatch):
+    monkeypatch.setattr(UnitEnds, "error", lambda ends: torch.full_like(ends.own, 0.2))
+    made = answer(KINDS["neuron_conductance"], subjects.classifier(), layer="1", units=("3",)).outcome
+    assert made.usable is False
+    found = {each.code: each for each in made.findings}
+    assert "unit_conductance" in found[NOT_USABLE].evidence
+    assert found["unit-conductance-not-met"].evidence == "unit 3: 0.2, n = 6"
 
 
 # --- totals

@@ -4,8 +4,9 @@ Dhamdhere, Sundararajan and Yan, arXiv:1805.12233, equation 1: for unit j of a l
 
     (x_k - x'_k) ∫ dF/dh_j  dh_j/dx_k  dα
 
-Summed over all inputs it is the unit's conductance. A chunk has one forward pass, one backward pass from the target to
-the layer, and one from each chosen unit to the inputs over the same graph.
+Summed over all inputs it is the unit's conductance, which is found a second way, from the unit's own values along the
+path (equation 2), and compared. A chunk has one forward pass, one backward pass from the target to the layer, and one
+from each chosen unit to the inputs over the same graph.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from workers.sweep.method import settings
 from workers.sweep.methods.along import applicable, fitting, held, in_flight
 from workers.sweep.methods.internal_influence import quadrature
 from workers.sweep.methods.twin import NoTwin, One, compared, only
+from workers.sweep.methods.unit_sums import OwnConductance, UnitEnds
 from workers.sweep.plan import Plan, Quote, quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
@@ -97,19 +99,23 @@ class NeuronConductance:
         meant, n, done = self._meant(ready), len(ready), 0
         spans = ceil(len(self._points.nodes) / chunks.points)
         ends: list[Tensor] = []
+        sums: list[Tensor] = []
         with frozen(ready.model), differentiable_recurrence(ready.model):
             for start in range(0, n, chunks.examples):
                 block = Examples.cut(ready.x, ready.origin, start, min(start + chunks.examples, n), chunks.device)
-                ends.append(_ends(ready, block))
+                at_ends, values = self._ends(ready, meant, block)
+                ends.append(at_ends)
+                own = OwnConductance(values[1])
                 totals = {key: self._zeros(ready, key, block) for key in chunks.taps}
                 for at in range(0, len(self._points.nodes), chunks.points):
-                    self._chunk(ready, meant, block, slice(at, at + chunks.points), totals)
+                    self._chunk(ready, meant, block, slice(at, at + chunks.points), totals, own)
                     done += 1
                     if on_chunk is not None:
                         on_chunk(done / (spans * ceil(n / chunks.examples)))
-                _give(ready, block, totals, reducers)
-        both = torch.cat(ends, 1)
-        return Endpoints(both[0], both[1])
+                own.finish(values[0])
+                sums.append(torch.stack([own.total, own.gross, _give(ready, block, totals, reducers)]))
+        both, (total, gross, summed) = torch.cat(ends, 1), torch.cat(sums, 1)
+        return UnitEnds(both[0], both[1], own=total, gross=gross, summed=summed, unsummed=_unsummed(ready, chunks.taps))
 
     def verify(
         self,
@@ -165,18 +171,52 @@ class NeuronConductance:
         x = block.inputs[ready.probe.inputs[key]]
         return x.new_zeros(len(block), len(self.chosen), *x.shape[1:])
 
-    def _chunk(self, ready: Prepared, meant: Tap, block: Examples, which: slice, totals: Mapping[str, Tensor]) -> None:
-        """Adds Σ_i w_i dF/dh_j dh_j/dx over the points `which`."""
+    def _ends(self, ready: Prepared, meant: Tap, block: Examples) -> tuple[Tensor, Tensor]:
+        """At the inputs and the baselines: the target, (2, examples), and the units, (2, examples, units); float64."""
+        target, read, values = ready.target.of(block.start, block.stop), list[Tensor](), list[Tensor]()
+        for alpha in (1.0, 0.0):
+            rows = padded(straight(block, [alpha]), ready.probe.rows or ready.probe.least_rows)
+            with torch.no_grad():
+                value, output = _held(ready, meant, tuple(each.clone() for each in rows))
+                read.append(target.select(output, len(block)).to("cpu", torch.float64))
+                values.append(self._units(meant, value, len(rows[0]))[: len(block)])
+        return torch.stack(read), torch.stack(values)
+
+    def _units(self, meant: Tap, tensor: Tensor, rows: int) -> Tensor:
+        """What the tap's tensor has at the chosen units: (rows, units), float64."""
+        if meant.layout is None:
+            raise ChangingGraph(f"'{meant.key}' has no axis of examples")
+        split = meant.layout.split(tensor.detach(), rows)
+        at: list[tuple[slice | int, ...]] = [(slice(None), *unit) for unit in self.chosen]
+        return torch.stack([split[each] for each in at], 1).to("cpu", torch.float64)
+
+    def _chunk(
+        self,
+        ready: Prepared,
+        meant: Tap,
+        block: Examples,
+        which: slice,
+        totals: Mapping[str, Tensor],
+        own: OwnConductance,
+    ) -> None:
+        """Adds Σ_i w_i dF/dh_j dh_j/dx over the points `which`, and what the units themselves do there."""
         alphas, weights = self._points.nodes[which], self._points.weights[which]
         probe, count = ready.probe, len(alphas) * len(block)
         points = padded(straight(block, alphas), probe.rows or probe.least_rows)
         leaves = [each.requires_grad_(each.is_floating_point()) for each in points]
-        value, output = _held(ready, meant, tuple(leaves))
+        with torch.enable_grad():
+            value, output = _held(ready, meant, tuple(leaves))
         rows = len(points[0])
         score = ready.target.of(block.start, block.stop).select(output, count).sum()
-        if not score.requires_grad:
-            return
-        (slope,) = torch.autograd.grad(score, value, retain_graph=True, allow_unused=True)
+        slope = None
+        if score.requires_grad:
+            if not value.requires_grad:
+                raise ChangingGraph(f"'{meant.key}' was on the path in the probe and is not on it now")
+            (slope,) = torch.autograd.grad(score, value, retain_graph=True, allow_unused=True)
+        own.add(*(
+            self._units(meant, each, rows)[:count].view(len(alphas), len(block), -1)
+            for each in (value, torch.zeros_like(value) if slope is None else slope)
+        ))  # fmt: skip
         if slope is None or meant.layout is None:
             return  # on this chunk the target does not depend on the layer
         values, slopes = meant.layout.split(value, rows), meant.layout.split(slope, rows)
@@ -194,8 +234,17 @@ class NeuronConductance:
                     total[:, number] += each[:count].view(len(alphas), len(block), *each.shape[1:]).sum(0)
 
 
+def _unsummed(ready: Prepared, taps: Sequence[str]) -> str:
+    """Why the attributions at `taps` are not all that reaches the units."""
+    for key in ready.inputs:
+        tap = ready.probe.tap(key)
+        if key not in taps and tap.status in ("on_path", "refused"):
+            return f"what reaches the units through '{key}' is not attributed"
+    return ""
+
+
 def _held(ready: Prepared, meant: Tap, given: tuple[Tensor, ...]) -> tuple[Tensor, object]:
-    """The tensor of the tap in a forward pass whose graph is kept, and the output."""
+    """The tensor of the tap in a forward pass, whose graph is kept where gradients are on, and the output."""
     held: list[Tensor] = []
 
     def see(_module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
@@ -204,25 +253,18 @@ def _held(ready: Prepared, meant: Tap, given: tuple[Tensor, ...]) -> tuple[Tenso
         held.append(tensor)
         return tensor.clone() if meant.clone else tensor
 
-    with torch.enable_grad(), Watch(ready.model, see, {meant.layer}) as watch:
+    with Watch(ready.model, see, {meant.layer}) as watch:
         output = watch.run(tuple(each.clone() for each in given) if ready.probe.clones_input else given)
-    if not held or not held[0].requires_grad:
-        raise ChangingGraph(f"'{meant.key}' was on the path in the probe and is not on it now")
+    if not held:
+        raise ChangingGraph(f"'{meant.key}' ran in the probe and does not run now")
     return held[0], output
 
 
-def _ends(ready: Prepared, block: Examples) -> Tensor:
-    """(2, examples), float64: the target at the inputs and at the baselines."""
-    target, read = ready.target.of(block.start, block.stop), []
-    with torch.no_grad():
-        for alpha in (1.0, 0.0):
-            rows = padded(straight(block, [alpha]), ready.probe.rows or ready.probe.least_rows)
-            output = ready.model(*(each.clone() for each in rows))
-            read.append(target.select(output, len(block)).to("cpu", torch.float64))
-    return torch.stack(read)
-
-
-def _give(ready: Prepared, block: Examples, totals: Mapping[str, Tensor], reducers: Sequence[Reducer]) -> None:
+def _give(
+    ready: Prepared, block: Examples, totals: Mapping[str, Tensor], reducers: Sequence[Reducer]
+) -> Tensor:  # fmt: skip
+    """Every attribution to every reducer; returns their sums over all inputs, (examples, units), float64."""
+    summed = list[Tensor]()
     for key, total in totals.items():
         change = block.differences[ready.probe.inputs[key]]
         if change is None:
@@ -232,5 +274,7 @@ def _give(ready: Prepared, block: Examples, totals: Mapping[str, Tensor], reduce
         signed, absolute = flat.sum(1, dtype=torch.float64), flat.abs().sum(1, dtype=torch.float64)
         if not bool(torch.isfinite(absolute).all()):
             raise NotFinite(key)
+        summed.append(made.reshape(*made.shape[:2], -1).sum(2, dtype=torch.float64).cpu())
         for reducer in reducers:
             reducer.take(Block(key, block.start, block.stop, made, signed, absolute))
+    return torch.stack(summed).sum(0)

@@ -194,6 +194,39 @@ def test_the_conductance_of_units_equals_the_formula_and_adds_up_to_conductance(
         torch.testing.assert_close(fine[:, number].sum(1), whole[:, unit], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("rule", ["captum", "trapezoid"])
+@pytest.mark.parametrize("points", [1, 7, 61])
+def test_what_the_inputs_get_for_a_unit_is_the_conductance_of_its_own_values(rule, points):
+    given, chosen = ready(networks.smooth_mlp(), networks.points(3, 6), CLASSES), ((3,), (0,), (11,))
+    method = NeuronConductance(layer="1", chosen=chosen, steps=60, rule=rule)
+    ends = attributed(method, given, points=points, examples=2).ends
+    whole = attributed(Conductance(steps=1000), given, ("1",))["1"]
+    torch.testing.assert_close(ends.own, whole[:, [3, 0, 11]], rtol=2e-3, atol=1e-5)
+    torch.testing.assert_close(ends.summed, whole[:, [3, 0, 11]], rtol=2e-3, atol=1e-5)
+    assert bool((ends.gross >= ends.own.abs() - 1e-12).all())
+    assert ends.unsummed == ""
+    assert float(ends.error().max()) < 5e-3
+
+
+def test_a_step_that_misses_a_kink_shows_as_a_difference_from_the_units_own_conductance():
+    given = ready(networks.mlp(), networks.points(3, 6), CLASSES)
+    chosen = tuple((at,) for at in range(given.probe.tap("1").shape[0]))
+    coarse, fine = (
+        attributed(NeuronConductance(layer="1", chosen=chosen, steps=steps, rule="captum"), given).ends.error()
+        for steps in (1, 400)
+    )
+    assert float(coarse.nan_to_num(0.0).mean(0).max()) > 0.05
+    assert float(fine.nan_to_num(0.0).mean(0).max()) < 0.02
+
+
+def test_a_unit_is_not_told_to_add_up_where_an_input_is_left_out():
+    x = (networks.points(3, 6), networks.points(3, 6, seed=2))
+    given = ready(networks.ready(networks.Siamese()), x, CLASSES)
+    method = NeuronConductance(layer="head", chosen=((0,),), steps=4)
+    assert attributed(method, given).ends.unsummed == ""
+    assert "through 'input_2' is not attributed" in attributed(method, given, ("input",)).ends.unsummed
+
+
 # --- what has no number, and why
 
 
