@@ -26,7 +26,8 @@ class Local:
     coefficients, errors: (K,), of the surrogate on the chosen features, 0 elsewhere, as lime has it; standard errors of
     what a run with other samples would give. whole, whole_errors: (K,), of the surrogate on all features, by which
     ranks, stability and settling are judged. chosen: as lime orders them, largest absolute coefficient first.
-    r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to.
+    r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to;
+    whole_held_out: the same of the surrogate on all features.
     prediction: f(x). local: what the surrogate says of x.
     stable_features, stable_values: VSI and CSI (Visani et al. 2020, arXiv:2001.11757), 0 to 1. overlap: mean share of
     the chosen features that two repeats have in common.
@@ -43,6 +44,7 @@ class Local:
     intercept: float
     r2: float
     held_out: float
+    whole_held_out: float
     prediction: float
     local: float
     stable_features: float
