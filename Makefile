@@ -4,7 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTEST := $(PY) -m pytest
-# Tests without servers share the cores; tests of stacks measure times and kill processes, and run alone.
+# Tests share the cores. Those of stacks wait more than they compute, so two run side by side wherever; those that
+# watch the whole machine run with nothing beside them.
 PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 ONLY ?=
 TESTS ?= tests
@@ -28,7 +29,8 @@ quick: setup ## the tests that need no server, within 90 seconds
 
 test: setup lint types ## everything: SQLite and Postgres, a real broker, real worker processes; brings its own servers
 	@$(PYTEST) $(PARALLEL) -m "not stack and not soak and not gpu" $(TESTS)
-	@$(PYTEST) -m "stack and not soak and not gpu" $(TESTS)
+	@$(PYTEST) -n 2 --dist worksteal -m "stack and not alone and not soak and not gpu" $(TESTS)
+	@$(PYTEST) -m "alone and not soak and not gpu" $(TESTS)
 
 test-long: setup ## long fuzz and soak runs
 	@HYPOTHESIS_PROFILE=default $(PYTEST) -m "soak" --timeout=3600 $(TESTS)

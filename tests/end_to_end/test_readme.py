@@ -44,6 +44,7 @@ def test_from_a_module_and_a_table_to_an_audit_as_printed(running: Running, tmp_
     [block] = [block for block in blocks("sh") if "lamina export" in block]
     environment = {
         **os.environ,
+        "COLUMNS": "160",
         "LAMINA_URL": running.stack.url,
         "LAMINA_API_KEY": running.key,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import Job, Spawned, value
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]  # it looks for any change outside, whoever makes it
 
 import sandbox_attempts  # noqa: E402 - found beside the driver, whose folder conftest.py put on the path
 import sandbox_driver  # noqa: E402
