@@ -1,0 +1,82 @@
+"""What do the surrogates of all examples say together?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pydantic import JsonValue
+from torch import Tensor
+
+from service.contracts.outcome import NotApplicable
+from workers.kind import AnalysisError, Computed, Partial
+from workers.lime.across import picks, summaries
+from workers.lime.case import Case, Kind
+from workers.lime.findings import findings
+from workers.lime.outcome import Compared, Example, LimeOutcome, Shown, Verified
+from workers.lime.parameters import LimeParameters
+from workers.lime.spec import Drawn
+from workers.passes.asked import ROLE
+from workers.subject.subject import Subject
+
+MOST_PICTURED, MOST_TARGETS_PICTURED = 4, 3
+
+
+def merge(
+    kind: Kind, subject: Subject, parameters: LimeParameters, partials: Sequence[Partial]
+) -> Computed[LimeOutcome]:
+    """Examples in their order; then the pick, the summaries and the pictures."""
+    case = Case.of(kind, subject, parameters)
+    explained = tuple(Example.model_validate(each) for each in _listed(partials, "explained"))
+    arrays = {name: each for partial in partials for name, each in partial.arrays.items()}
+    meanings = {each.index: kind.meaning(case.at(each.index)) for each in explained}
+    chosen, whole = (
+        {each.index: arrays[f"{name}/{each.index}"].tolist() for each in explained}
+        for name in ("coefficients", "whole")
+    )
+    picked, unpicked = picks(explained, chosen, meanings, parameters.pick)
+    pictures, undrawn = _pictures(case, explained, arrays)
+    missing = [NotApplicable.model_validate(each) for each in _listed(partials, "missing")]
+    rows = partials[0].values["rows"]
+    assert isinstance(rows, int)
+    outcome = LimeOutcome(
+        noun=kind.noun, settings=parameters.settings(rows).as_json(), engine=parameters.engine,
+        targets=parameters.targets, scale=case.scale, unit=case.unit, precision=parameters.precision,
+        examples=len(case), available=len(subject.examples[ROLE].inputs), explained=explained, picks=picked,
+        summaries=summaries(explained, whole, meanings),
+        verified=tuple(Verified.model_validate(each) for each in _listed(partials, "verified")),
+        compared=tuple(Compared.model_validate(each) for each in _listed(partials, "compared")),
+        pictures=tuple(shown for shown, _ in pictures), not_applicable=(*missing, *unpicked, *undrawn),
+    )  # fmt: skip
+    outcome = outcome.model_copy(update={"findings": findings(kind, outcome)})
+    return Computed(outcome=outcome, arrays=arrays, pictures={shown.artifact: png for shown, png in pictures})
+
+
+def _listed(partials: Sequence[Partial], name: str) -> list[JsonValue]:
+    found: list[JsonValue] = []
+    for partial in partials:
+        values = partial.values[name]
+        assert isinstance(values, list)
+        found += values
+    return found
+
+
+def _pictures(
+    case: Case, explained: Sequence[Example], arrays: dict[str, Tensor]
+) -> tuple[list[tuple[Shown, bytes]], list[NotApplicable]]:
+    """Of the first examples and targets; one that cannot be drawn is told."""
+    made, missing = list[tuple[Shown, bytes]](), list[NotApplicable]()
+    if case.kind.pictures is None:
+        return made, missing
+    for example in explained[:MOST_PICTURED]:
+        for at, one in enumerate(example.explanations[:MOST_TARGETS_PICTURED]):
+            index = example.index
+            drawn = Drawn(
+                case=case.predicting, index=index, neighbourhood=case.at(index), explanation=one,
+                coefficients=arrays[f"coefficients/{index}"][at], whole=arrays[f"whole/{index}"][at],
+                errors=arrays[f"errors/{index}"][at].clamp(min=0), unit=case.unit, name=f"example-{index}-{at}",
+            )  # fmt: skip
+            try:
+                made += case.kind.pictures(drawn)
+            except AnalysisError as refused:
+                missing.append(NotApplicable(subject=f"picture of example {index}", because=refused.detail))
+    return made, missing
+

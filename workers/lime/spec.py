@@ -1,0 +1,80 @@
+"""What does one kind of input add to LIME? What surrounds an example of it, and how an explanation of it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor
+
+from workers.lime.outcome import Explanation, Shown
+from workers.lime.parameters import LimeParameters
+from workers.passes.predicting import Predicting
+from workers.surrogate.neighbourhood import Floats, Neighbourhood
+
+P = TypeVar("P", bound=LimeParameters)
+
+Around = Callable[[int], Neighbourhood]
+"""The neighbourhood of an example. Raises AnalysisError where it has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Drawn:
+    """One label of one example, to be drawn.
+
+    coefficients, errors: (K,), of the chosen features, 0 elsewhere; an error that is not known is 0. whole: (K,), of the
+    surrogate on all features. unit: of all of them. name: what the artifact is called, without its ending.
+    """
+
+    case: Predicting
+    index: int
+    neighbourhood: Any
+    explanation: Explanation
+    coefficients: Tensor
+    errors: Tensor
+    whole: Tensor
+    unit: str
+    name: str
+
+
+Picture = Callable[[Drawn], tuple[tuple[Shown, bytes], ...]]
+Meaning = Callable[[Any], tuple[str, ...] | None]
+Shares = Callable[[Any, Tensor], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lime(Generic[P]):
+    """A kind of input.
+
+    noun: a feature, in the singular. inputs: the kinds of first input it reads. parameters: its class.
+    around: for a case, what gives each example's neighbourhood; what all examples share is made once.
+    meaning: for a neighbourhood, what each feature is in whichever example it occurs; None where features of one
+    example are not those of another. shares: for a neighbourhood and an attribution of the first input of its example,
+    the sum over each feature, (K,). pictures: of one label of one example. arrays: what else of a neighbourhood is kept
+    per example, by name. absent: what a feature that is not there is replaced by, in words.
+    formula: in Markdown. literature: of its page.
+    """
+
+    name: str
+    version: int
+    title: str
+    question: str
+    source: str
+    noun: str
+    inputs: tuple[str, ...]
+    parameters: type[P]
+    around: Callable[[Predicting, P], Around]
+    absent: str
+    limits: tuple[str, ...]
+    formula: str
+    literature: str
+    meaning: Meaning
+    shares: Shares
+    pictures: Picture | None = None
+    arrays: Callable[[Any], Mapping[str, Tensor]] | None = None
+
+    @property
+    def nouns(self) -> str:
+        """In the plural."""
+        return f"{self.noun}s"
