@@ -25,6 +25,7 @@ from workers.numerics.quadrature import Quadrature, gauss_legendre, uniform
 from workers.suffix import against_captum
 from workers.suffix.blocks import Ends, block_of
 from workers.suffix.case import Case, cases
+from workers.suffix.own_line import why_own_line_jumps
 from workers.suffix.quote import quote
 from workers.suffix.rerun import Rerun
 from workers.suffix.scores import Scores
@@ -66,9 +67,9 @@ class LayerIntegratedGradients:
     def as_json(self) -> dict[str, JsonValue]:
         return settings(self)
 
-    def obstacle(self, _ready: Prepared, _tap: Tap) -> str:
-        """Every tap on the path can be moved along its own line."""
-        return ""
+    def obstacle(self, ready: Prepared, tap: Tap) -> str:
+        """Every tap on the path can be moved along its own line, if only steps can follow that."""
+        return why_own_line_jumps(ready, tap) if tap.status == "on_path" else ""
 
     def units(self, tap: Tap) -> tuple[int, ...]:
         return tap.shape

@@ -336,3 +336,55 @@ def test_behind_embedded_ids_the_layers_have_captums_numbers():
     able = [check.difference for check in method.verify(ready, made.plan, made.whole, 0) if check.applicable]
     assert able
     assert max(able) < 1e-10
+
+
+# --- a line that begins with a jump
+
+
+class Normed(nn.Module):
+    """A layer whose reader looks at the direction of its output alone, beside one that is read as it is."""
+
+    def __init__(self, offset: bool = False) -> None:
+        super().__init__()
+        self.first, self.beside, self.norm = nn.Linear(6, 8, bias=offset), nn.Linear(6, 8), nn.RMSNorm(8, eps=1e-12)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.first(x)) + self.beside(x))
+
+
+def test_a_layer_of_zeros_that_is_normalised_is_refused_and_the_others_are_not():
+    network, method = networks.ready(Normed()), LayerIntegratedGradients(steps=4)
+    ready = prepared(network, networks.points(3, 6), torch.zeros(1, 6).double(), Target.classes(1))
+    reasons = {tap.key: method.obstacle(ready, tap) for tap in ready.probe.taps}
+    assert "no number of steps follows that" in reasons["first"]
+    assert [reasons[key] for key in ("beside", "norm", "head")] == ["", "", ""]
+
+
+def test_the_same_layer_that_gives_no_zeros_at_the_baseline_is_followed():
+    network = networks.ready(Normed(offset=True))
+    ready = prepared(network, networks.points(3, 6), torch.zeros(1, 6).double(), Target.classes(1))
+    assert not any(LayerIntegratedGradients(steps=4).obstacle(ready, tap) for tap in ready.probe.taps)
+
+
+def test_a_layer_is_looked_at_once_and_again_from_another_baseline():
+    network, method, calls = networks.ready(Normed()), LayerIntegratedGradients(steps=4), list[int]()
+    ready = prepared(network, networks.points(3, 6), torch.zeros(1, 6).double(), Target.classes(1))
+    network.head.register_forward_hook(lambda module, given, output: calls.append(len(output)))
+    tap = ready.probe.tap("first")
+    assert method.obstacle(ready, tap)
+    once = len(calls)
+    assert once == 4
+    assert method.obstacle(ready, tap)
+    assert len(calls) == once
+    moved = replace(ready, origin=(networks.points(1, 6, seed=9),))
+    assert method.obstacle(moved, tap) == ""
+    assert len(calls) == 2 * once
+
+
+def test_a_branch_whose_whole_change_is_rounding_is_no_jump():
+    network = networks.ready(Normed(offset=True)).float()
+    with torch.no_grad():
+        network.beside.weight.mul_(1e-9)
+    ready = prepared(network, networks.points(3, 6).float(), torch.zeros(1, 6), Target.classes(1))
+    assert LayerIntegratedGradients(steps=4).obstacle(ready, ready.probe.tap("beside")) == ""
