@@ -1,11 +1,12 @@
-"""What do the samples come to, once each has its weight: whole, in folds, resampled, under other kernel widths?
+"""What do the samples come to, once each has its weight?
 
-Sets of samples are sums of the same groups' moments. Folds and resamples are of whole groups, groups are of whole
-clusters (what was drawn together stays together), and the example is in every set, as it is in every run.
+Sets of samples (all, folds, resamples) are sums of the same groups' moments. A group is of whole clusters, so what was
+drawn together stays together, and the example is in every set, as it is in every run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,14 @@ from workers.surrogate.neighbourhood import Floats
 from workers.surrogate.refusal import NoSurrogate
 from workers.surrogate.weights import effective, kernel
 
-FOLDS = 10
+_FOLDS = 10
 _GROUPS = 40
 """Four to a fold. A resample of 40 groups has the spread of one of single samples, less a fortieth."""
+_FEWER_GROUPS = 20
+_MOST_NUMBERS = 8 << 20
+"""Numbers that the groups' moments hold together; where features are many there are fewer groups, two to a fold."""
+_AT_ONCE = 2 << 20
+"""Numbers that the matrices of the sets in hand hold together: 16 MiB."""
 _LEAST = 8
 """Samples beside the example below which neither an error nor a fold says anything."""
 _LEAST_EFFECTIVE = 4.0
@@ -60,7 +66,7 @@ class Evidence:
             )
         z, y = drawn.z - drawn.z[0], drawn.values - drawn.values[0]
         clusters = Clusters.of(drawn.cluster)
-        count = min(_GROUPS, len(clusters))
+        count = min(_groups(1 + z.shape[1] + y.shape[1]), len(clusters))
         group = (drawn.cluster[1:] - 1) % count
         return cls(
             z, y, weights, width, drawn.z[0], drawn.values[0], clusters,
@@ -77,22 +83,42 @@ class Evidence:
         """L."""
         return int(self.y.shape[1])
 
+    @property
+    def total(self) -> float:
+        """Σw."""
+        return float(self.weights.sum())
+
     def all(self) -> Floats:
-        """(D, D): the moments of every sample."""
-        return np.asarray(self.example_sums + self.groups.sum(axis=0))
+        """(1, D, D): the moments of every sample."""
+        return np.asarray((self.example_sums + self.groups.sum(axis=0))[None])
 
     def folds(self) -> Floats:
-        """(folds, D, D): the moments of each fold's samples, the example in none."""
-        count = min(FOLDS, len(self.groups))
-        return np.stack([self.groups[at::count].sum(axis=0) for at in range(count)])
+        """(folds, G): each group in one fold."""
+        count = min(_FOLDS, len(self.groups))
+        of = np.arange(len(self.groups)) % count
+        return np.asarray(of == np.arange(count)[:, None], dtype=np.float64)
 
     def resampled(self, repeats: int, seed: int) -> Floats:
-        """(repeats, D, D): of as many groups drawn with replacement, and the example."""
+        """(repeats, G): how often each group is in a resample of as many."""
         count = len(self.groups)
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), repeats)
-        return self.example_sums + np.tensordot(drawn.astype(np.float64), self.groups, axes=1)
+        draws = np.random.default_rng(seed)
+        return draws.multinomial(count, np.full(count, 1 / count), repeats).astype(np.float64)
+
+    def moments(self, members: Floats) -> Floats:
+        """(B, D, D): of sets that have each group so many times, members (B, G); the example not among them."""
+        return np.asarray(np.tensordot(members, self.groups, axes=1))
+
+    def parts(self, sets: int, kept: int) -> Iterator[slice]:
+        """Of so many sets, each to be fitted with `kept` features, as many at a time as memory is meant to hold."""
+        each = (1 + self.features + self.labels) ** 2 + self.labels * kept * (kept + self.features)
+        step = max(1, _AT_ONCE // each)
+        return (slice(start, start + step) for start in range(0, sets, step))
 
     def under(self, width: float) -> Floats | None:
-        """(D, D): the moments of the same samples under another kernel width; None where too few keep weight."""
+        """(1, D, D): the moments of all samples under another kernel width; None where too few keep weight."""
         weights = self.weights ** ((self.width / width) ** 2)
-        return moments(self.z, self.y, weights) if effective(weights) >= _LEAST_EFFECTIVE else None
+        return moments(self.z, self.y, weights)[None] if effective(weights) >= _LEAST_EFFECTIVE else None
+
+
+def _groups(side: int) -> int:
+    return max(_FEWER_GROUPS, min(_GROUPS, _MOST_NUMBERS // side**2))

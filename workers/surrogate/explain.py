@@ -10,8 +10,9 @@ from workers.surrogate.drawn import Drawn, Told
 from workers.surrogate.evidence import Evidence
 from workers.surrogate.explained import Explained
 from workers.surrogate.neighbourhood import Neighbourhood, Predict
-from workers.surrogate.reading import read, whole
+from workers.surrogate.reading import read
 from workers.surrogate.settings import Settings
+from workers.surrogate.whole import whole
 
 _GROWTH = 1.5
 """Each block makes the samples so many times as many: few looks, so that a gap is not found clear by looking often."""
@@ -33,7 +34,7 @@ def explain(
     while True:
         _draw(drawn, block, budget, tell)
         evidence = Evidence.of(drawn, width)
-        found = whole(evidence, settings)
+        found = whole(evidence, settings, seed)
         block = min(int(_GROWTH * drawn.samples), budget) - drawn.samples
         if block <= 0 or found.settled(settings.confidence):
             break

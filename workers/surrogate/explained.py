@@ -29,10 +29,12 @@ class Local:
     r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to;
     whole_held_out: the same of the surrogate on all features.
     prediction: f(x). local: what the surrogate says of x.
-    stable_features, stable_values: VSI and CSI (Visani et al. 2020, arXiv:2001.11757), 0 to 1. overlap: mean share of
-    the chosen features that two repeats have in common.
-    gap, gap_error: between the last chosen and the first other in |whole|, and that difference's standard error; None
-    where every feature is chosen. settled: whether the gap exceeds its error; None where that was not asked.
+    stable_features, stable_values: VSI and CSI (Visani et al. 2020, arXiv:2001.11757), 0 to 1, over resamples; they
+    flatter where features are equal. overlap: the share of the first ranks that two fresh runs are expected to have in
+    common.
+    gap, gap_error: between ranks k and k + 1 of |whole · z(x)|, k being how many are kept, and that difference's
+    standard error; None where every feature is kept. settled: whether the gap exceeds its error, or both weigh under a
+    hundredth of the largest; None where that was not asked.
     reason: the verdict in words.
     """
 

@@ -1,4 +1,8 @@
-"""Is the order of the features clear at the last one kept?"""
+"""Is it clear which features come first?
+
+lime ranks by |coefficient times the example's z|, of the surrogate on all features. How far that order is chance is
+read from the influence that each cluster of samples has on the coefficients.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +13,63 @@ import numpy as np
 from workers.surrogate.errors import standard_errors
 from workers.surrogate.neighbourhood import Floats
 
+_NEGLIGIBLE = 0.01
+"""Share of the largest weight below which the order of two features is of no interest: where three features matter and
+ten are asked for, no number of samples puts the others in an order."""
+_SHRINK = 2.0
+"""Squared errors by which a squared coefficient is too large for its true value, at least among those that chance put
+in front. Between 1 (all features) and 4 (the first of many zeros); agreement with fresh runs is tested."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Between two features next to each other in rank, and the standard error of that difference."""
+    """Between two features next to each other in rank: the last that is kept, and the first other.
+
+    error: of the difference, standard. last, last_error: of the last kept itself. largest: of all.
+    """
 
     size: float
     error: float
+    last: float
+    last_error: float
+    largest: float
 
     def clear(self, confidence: float) -> bool:
-        """Whether it exceeds so many standard errors."""
-        return self.size > confidence * self.error
+        """Whether it exceeds so many standard errors, or lies among features that surely do not matter."""
+        surely = self.last + confidence * self.last_error
+        return self.size > confidence * self.error or surely <= _NEGLIGIBLE * self.largest
 
 
 def gap(whole: Floats, influence: Floats, example: Floats, count: int) -> Gap | None:
-    """Between the features of rank `count` and `count` + 1 by |coefficient times the example's z|, lime's rank.
+    """Between the ranks `count` and `count` + 1. whole, example: (K,). influence: (clusters, K).
 
-    whole: (K,). influence: (clusters, K). example: (K,). None where no feature is left out.
+    None where no feature is left out.
     """
     if count >= len(whole):
         return None
     effects = whole * example
-    last, other = np.argsort(-np.abs(effects), kind="stable")[count - 1 : count + 1]
-    signed = np.where(effects >= 0, 1.0, -1.0) * example
-    moved = influence[:, last] * signed[last] - influence[:, other] * signed[other]
-    return Gap(float(abs(effects[last]) - abs(effects[other])), float(standard_errors(moved[:, None])[0]))
+    order = np.argsort(-np.abs(effects), kind="stable")
+    last, other = order[count - 1], order[count]
+    moved = influence[:, [last, other]] * example[[last, other]] * np.where(effects[[last, other]] >= 0, 1.0, -1.0)
+    errors = standard_errors(np.stack([moved[:, 0] - moved[:, 1], moved[:, 0]], axis=1))
+    sizes = np.abs(effects)
+    return Gap(
+        float(sizes[last] - sizes[other]), float(errors[0]), float(sizes[last]), float(errors[1]), float(sizes.max())
+    )
+
+
+def overlap(whole: Floats, influence: Floats, example: Floats, count: int, draws: Floats) -> float:
+    """The share of the first `count` features that two runs are expected to have in common.
+
+    Pairs of runs are drawn by the multiplier bootstrap, about coefficients that are shrunk by their errors: those that
+    came first came first by chance as well. draws: (2 · pairs, clusters), standard normal.
+    """
+    if count >= len(whole):
+        return 1.0
+    excess = _SHRINK * np.square(standard_errors(influence))
+    squares = np.square(whole)
+    shrunk = whole * np.sqrt(np.maximum(0.0, 1 - excess / np.where(squares > 0, squares, 1.0)))
+    runs = np.abs((shrunk + draws @ influence) * example)
+    first = np.zeros_like(runs)
+    np.put_along_axis(first, np.argsort(-runs, axis=1, kind="stable")[:, :count], 1.0, axis=1)
+    return float((first[::2] * first[1::2]).sum(axis=1).mean() / count)

@@ -6,7 +6,8 @@ samples and every label at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +38,27 @@ def solved(zz: Floats, right: Floats, alpha: float) -> Floats:
 class Fitted:
     """Surrogates on the features chosen, of B sets of samples and L labels.
 
-    coefficients: (B, L, k), in the order of `chosen`. at_example: (B, L), what the surrogate says of the example, less
-    f(x). r2: (B, L), weighted, on the samples it was fitted to; 1 where the label is constant, as scikit-learn has it.
+    kept: (B, L, K), 1 where a feature was chosen. coefficients: (B, L, K), 0 where it was not. at_example: (B, L), what
+    the surrogate says of the example, less f(x). r2: (B, L), weighted, on the samples it was fitted to; 1 where the
+    label is constant, as scikit-learn has it.
     """
 
     chosen: Chosen
+    kept: Floats
     coefficients: Floats
     at_example: Floats
     r2: Floats
 
-    def spread(self, features: int) -> Floats:
-        """(B, L, K): the coefficients in the features' own order, 0 where a feature was not chosen."""
-        found = np.zeros((*self.chosen.shape[:2], features + 1))
-        np.put_along_axis(found, self.chosen, self.coefficients, axis=2)  # -1 is the column behind the last
-        return found[:, :, :features]
+    @classmethod
+    def joined(cls, parts: Sequence[Fitted]) -> Fitted:
+        """Of all sets of the parts, in their order."""
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
+
+    def ordered(self, label: int) -> tuple[int, ...]:
+        """The features that the first set's surrogate keeps, largest coefficient first, equals in order of choice."""
+        chosen = self.chosen[0, label][self.chosen[0, label] >= 0]
+        sizes = np.abs(self.coefficients[0, label, chosen])
+        return tuple(int(each) for each in chosen[np.argsort(-sizes, kind="stable")])
 
 
 def on_chosen(sums: Centred, chosen: Chosen, alpha: float) -> Fitted:
@@ -65,7 +73,20 @@ def on_chosen(sums: Centred, chosen: Chosen, alpha: float) -> Fitted:
     coefficients = solved(zz + empty, zy[..., None], alpha)[..., 0]
     residual = sums.yy - 2 * (coefficients * zy).sum(2) + np.einsum("blj,bljk,blk->bl", coefficients, zz, coefficients)
     means = np.where(there, sums.z[at, chosen], 0.0)
-    return Fitted(chosen, coefficients, sums.y - (coefficients * means).sum(2), explained(residual, sums.yy))
+    return Fitted(
+        chosen,
+        _spread(chosen, np.ones_like(coefficients), sums.features),
+        _spread(chosen, coefficients, sums.features),
+        sums.y - (coefficients * means).sum(2),
+        explained(residual, sums.yy),
+    )
+
+
+def _spread(chosen: Chosen, values: Floats, features: int) -> Floats:
+    """(B, L, K), from (B, L, k) in the order of choice."""
+    found = np.zeros((*chosen.shape[:2], features + 1))
+    np.put_along_axis(found, chosen, values, axis=2)  # -1 is the column behind the last
+    return found[:, :, :features]
 
 
 def explained(residual: Floats, total: Floats) -> Floats:

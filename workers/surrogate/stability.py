@@ -9,44 +9,33 @@ from __future__ import annotations
 import numpy as np
 
 from workers.surrogate.neighbourhood import Floats
-from workers.surrogate.ridge import Chosen
-
-
-def membership(chosen: Chosen, features: int) -> Floats:
-    """(B, L, K): 1 where a feature was chosen."""
-    found = np.zeros((*chosen.shape[:2], features + 1))
-    np.put_along_axis(found, chosen, 1.0, axis=2)
-    return found[:, :, :features]
 
 
 def features_index(kept: Floats) -> Floats:
     """VSI, (L,): the share of the features kept that two repeats have in common, the mean over pairs of repeats.
 
-    kept: (repeats, L, K), as `membership` gives it. 1 where there is only one repeat.
+    kept: (repeats, L, K), 1 where a repeat keeps a feature. 1 where there is only one repeat.
     """
     repeats = len(kept)
     if repeats < 2:
         return np.ones(kept.shape[1])
-    sizes = kept.sum(axis=2)
-    common = np.einsum("alk,blk->lab", kept, kept)
-    larger = np.maximum(sizes.T[:, :, None], sizes.T[:, None, :])
-    shares = common / np.maximum(larger, 1.0)
-    off = ~np.eye(repeats, dtype=np.bool_)
-    return np.asarray(shares[:, off].mean(axis=1))
+    common = kept.transpose(1, 0, 2) @ kept.transpose(1, 2, 0)
+    sizes = kept.sum(axis=2).T
+    larger = np.maximum(sizes[:, :, None], sizes[:, None, :])
+    shares = np.where(larger > 0, common / np.maximum(larger, 1.0), 1.0)
+    return np.asarray(shares[:, ~np.eye(repeats, dtype=np.bool_)].mean(axis=1))
 
 
 def values_index(kept: Floats, coefficients: Floats, errors: Floats, confidence: float) -> Floats:
-    """CSI, (L,): the share of pairs of repeats whose intervals of a coefficient meet, over features kept in both; the
+    """CSI, (L,): the share of pairs of repeats whose intervals of a coefficient meet, of features that both keep; the
     mean over features. coefficients: (repeats, L, K). errors: (L, K), standard. 1 where no feature was kept twice.
     """
-    repeats = len(kept)
-    off = np.triu_indices(repeats, 1)
     met, pairs = np.zeros(kept.shape[1:]), np.zeros(kept.shape[1:])
-    for one, other in zip(*off, strict=True):
-        both = kept[one] * kept[other]
-        meet = np.abs(coefficients[one] - coefficients[other]) <= 2 * confidence * errors
-        met, pairs = met + both * meet, pairs + both
+    for one in range(len(kept) - 1):
+        both = kept[one] * kept[one + 1 :]
+        meet = np.abs(coefficients[one] - coefficients[one + 1 :]) <= 2 * confidence * errors
+        met, pairs = met + (both * meet).sum(axis=0), pairs + both.sum(axis=0)
     known = pairs > 0
-    shares = np.where(known, met / np.where(known, pairs, 1.0), 0.0)
+    shares = np.where(known, met / np.maximum(pairs, 1.0), 0.0).sum(axis=1)
     counted = known.sum(axis=1)
-    return np.where(counted > 0, shares.sum(axis=1) / np.maximum(counted, 1), 1.0)
+    return np.where(counted > 0, shares / np.maximum(counted, 1), 1.0)
