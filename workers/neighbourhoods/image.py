@@ -154,7 +154,8 @@ def image(case: Predicting, index: int, settings: ImageSettings) -> ImageNeighbo
     position = _image_input(case)
     facts = case.subject.declared[position]
     shown = case.x[position][index : index + 1]
-    raw = case.raw[position][index : index + 1].double().cpu()
+    given = case.raw[position][index : index + 1].cpu()
+    raw = given.double()
     if not bool(torch.isfinite(raw).all()):
         raise AnalysisError(
             "image", f"the image of example {index} holds NaN or infinity", remedy="Leave that example out."
@@ -169,7 +170,7 @@ def image(case: Predicting, index: int, settings: ImageSettings) -> ImageNeighbo
     return ImageNeighbourhood(
         segments=found, picture=picture, filled=_in_unit(hidden_raw, facts), settings=settings, position=position,
         example=tuple(each[index : index + 1] for each in case.x), hidden=hidden, places=places,
-        inert=_inert(found, _planes((hidden - shown).cpu().double(), facts)),
+        inert=_inert(found, _planes(hidden_raw.to(given) - given, facts)),
     )  # fmt: skip
 
 
@@ -215,6 +216,8 @@ def _filled(planes: Floats, parts: Segments, settings: ImageSettings, facts: Inp
         return parts.means(planes)[:, parts.labels]
     if settings.fill == "blur":
         sigma = _sigma(settings, parts.labels.shape)
+        if not sigma > 0:
+            raise AnalysisError("blur", f"nothing is blurred by {sigma:g} pixels", remedy="Give more than 0.")
         return np.stack([gaussian_filter(plane, sigma, mode="nearest") for plane in planes])
     colour = _colour(settings.colour, len(planes), facts)
     return np.broadcast_to(colour[:, None, None], planes.shape)
