@@ -60,10 +60,11 @@ KIND = attribution_kind(
         | `hirescam` | Σ_c g_cp h_cp | Draelos and Carin, section 3.2 |
         | `layercam` | Σ_c max(g_cp, 0) h_cp | Jiang et al., equations 2 and 3 |
 
-        A place is a pixel of a feature map, a token, or a time step; which axis that is must follow from the shapes,
-        else the layer is listed with the reason. The papers keep only what is positive of the finished map; here the
-        sign is kept, for what speaks against the target is an answer too. A layer without places (a vector) has no map:
-        ask for `layer_gradient_x_activation`.
+        A place is a pixel of a feature map, a token, or a time step. Which axis holds pixels must follow from the
+        shapes; which holds tokens or steps is shown by running the model on a shorter sequence, or with one position
+        changed at a time; else the layer is listed with the reason. The papers keep only what is positive of the
+        finished map; here the sign is kept, for what speaks against the target is an answer too. A layer without places
+        (a vector) has no map: ask for `layer_gradient_x_activation`.
         """,
         literature="""Selvaraju et al.: *Grad-CAM*, arXiv:1610.02391. Draelos and Carin: *HiResCAM*, arXiv:2011.08891.
         Jiang, Zhang, Hou, Cheng and Wei: *LayerCAM*, IEEE Transactions on Image Processing 30, 2021.""",

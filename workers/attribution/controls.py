@@ -115,7 +115,9 @@ def _sided(case: Case, few: Prepared) -> tuple[Prepared, Probe]:
     model = _WithSideBranch(few.model).eval()
     seen = probe(model, few.x, few.origin, few.target, rows=case.subject.manifest.batch)
     seen = replace(seen, inputs=few.probe.inputs)
-    return replace(few, model=model, probe=_forced(seen)), seen
+    read = next(position for position, each in enumerate(few.x) if each.is_floating_point())
+    sequences = {few.probe.inputs[key]: few.probe.tap(key).sequence for key in few.probe.inputs}
+    return replace(few, model=model, probe=_forced(seen, sequences.get(read))), seen
 
 
 def _unread(case: Case, few: Prepared) -> tuple[Prepared, Probe]:
@@ -127,8 +129,12 @@ def _unread(case: Case, few: Prepared) -> tuple[Prepared, Probe]:
     return replace(few, model=model, x=x, origin=origin, probe=_forced(seen)), seen
 
 
-def _forced(seen: Probe) -> Probe:
-    taps = tuple(replace(tap, status="on_path", same_as=None) if tap.key == _SIDE else tap for tap in seen.taps)
+def _forced(seen: Probe, sequence: int | None = None) -> Probe:
+    """sequence: that of the input, with which the side branch has its axes in common."""
+    taps = tuple(
+        replace(tap, status="on_path", same_as=None, sequence=sequence) if tap.key == _SIDE else tap
+        for tap in seen.taps
+    )
     return replace(seen, taps=taps)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from workers.passes.baselines import baselines_of
+from workers.passes.positions import sequence_axis
 from workers.passes.targets import compared_input, network_of, target_of
 from workers.subject.subject import Subject
 from workers.sweep.copies import in_precision
@@ -18,6 +19,7 @@ from workers.sweep.jump import jump
 from workers.sweep.probe import probe
 from workers.sweep.ready import Prepared
 from workers.sweep.run import outputs
+from workers.sweep.sequence import followed
 from workers.sweep.target import Target
 
 Precision = Literal["float32", "float64"]
@@ -65,8 +67,10 @@ def _prepare(subject: Subject, asked: Asked) -> Prepared:
     names = tuple(further.name for further in subject.facts.further_inputs)
     compared = compared_input(x) if target.compares else None
     made = entered(network, x, starts, rows=batch, names=names, giving=compared)
-    seen = probe(made.model, made.x, made.origin, target, rows=batch)
+    seen = replace(probe(made.model, made.x, made.origin, target, rows=batch), inputs=made.inputs)
+    if (axis := sequence_axis(subject.facts.input)) is not None:
+        seen = followed(made.model, seen, made.x, axis)
     return Prepared(
         model=made.model, x=made.x, origin=made.origin, target=target, outputs=given, labels=labels,
-        probe=replace(seen, inputs=made.inputs), jump=jump(made.model, made.x, made.origin, target, batch),
+        probe=seen, jump=jump(made.model, made.x, made.origin, target, batch),
     )  # fmt: skip

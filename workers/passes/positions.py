@@ -16,6 +16,13 @@ def is_switch(facts: InputFacts) -> bool:
     return facts.kind in ("tokens", "text") and set(ends) == {0.0, 1.0}
 
 
+def sequence_axis(facts: InputFacts) -> int | None:
+    """The axis of an input, examples first, along which its tokens or time steps lie; None where it has none."""
+    if facts.kind in ("tokens", "text") and len(facts.shape) == 1:
+        return 1
+    return facts.layout.index("T") if facts.kind == "series" and "T" in facts.layout else None
+
+
 def ids_of(subject: Subject, x: tuple[Tensor, ...]) -> tuple[int, ...]:
     """Which inputs are ids that move. Switches are held; where there is nothing else, the first one is the ids.
 

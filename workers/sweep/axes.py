@@ -1,7 +1,8 @@
 """Which axis of a layer's units is its channels, its tokens, its time steps, and which two are places in the picture?
 
-Shapes answer, by the lengths that the input has. Where they leave a choice nothing is chosen: a map along the wrong
-axis looks as convincing as one along the right one.
+For a picture shapes answer, by the lengths that the input has. For a sequence they cannot: as many channels as steps
+look like time; there a run of the model has shown it (`sequence`). Where a choice is left nothing is chosen: a map
+along the wrong axis looks as convincing as one along the right one.
 """
 
 from __future__ import annotations
@@ -35,27 +36,31 @@ def stays(taps: Iterable[Tap], which: Which, extent: tuple[int, ...]) -> dict[st
     """
     known = tuple(taps)
     lengths = {length for tap in known if len(tap.shape) == 2 for length in tap.shape}
-    return {tap.key: _of(tap.shape, which, extent, lengths) for tap in known}
+    return {tap.key: _of(tap, which, extent, lengths) for tap in known}
 
 
-def _of(shape: tuple[int, ...], which: Which, extent: tuple[int, ...], lengths: set[int]) -> Stays:
+def _of(tap: Tap, which: Which, extent: tuple[int, ...], lengths: set[int]) -> Stays:
     if which == "scalar":
         return Stays(())
     if which == "channel":
-        return _channel(shape, extent, lengths)
+        return _channel(tap, extent, lengths)
     if which == "place":
-        return _place(shape, extent, lengths)
-    return _sequence(shape, extent)
+        return _place(tap.shape, extent, lengths)
+    return _sequence(tap, extent)
 
 
-def _sequence(shape: tuple[int, ...], extent: tuple[int, ...]) -> Stays:
+def _sequence(tap: Tap, extent: tuple[int, ...]) -> Stays:
     if len(extent) != 1:
         return Stays(None, "the input is no sequence")
-    at = tuple(axis for axis, length in enumerate(shape) if length == extent[0])
-    if len(at) == 1:
-        return Stays(at)
-    many = "more than one axis" if at else "no axis"
-    return Stays(None, f"{many} of its units {shape} has the input's length of {extent[0]}")
+    if extent[0] not in tap.shape:
+        return Stays(None, f"no axis of its units {tap.shape} has the input's length of {extent[0]}")
+    if tap.sequence is None or tap.shape[tap.sequence] != extent[0]:
+        return Stays(
+            None,
+            f"which axis of its units {tap.shape} is the input's sequence of {extent[0]} cannot be told: neither a"
+            " shorter one nor a change at one position shows it",
+        )
+    return Stays((tap.sequence,))
 
 
 def _place(shape: tuple[int, ...], extent: tuple[int, ...], lengths: set[int]) -> Stays:
@@ -73,12 +78,13 @@ def _place(shape: tuple[int, ...], extent: tuple[int, ...], lengths: set[int]) -
     return Stays(None, f"its units {shape} do not lie as the picture of {extent[0]} by {extent[1]} does")
 
 
-def _channel(shape: tuple[int, ...], extent: tuple[int, ...], lengths: set[int]) -> Stays:
+def _channel(tap: Tap, extent: tuple[int, ...], lengths: set[int]) -> Stays:
+    shape = tap.shape
     if len(shape) <= 1:
         return Stays(tuple(range(len(shape))))
     if not extent:
         return Stays(None, f"nothing says which axis of its units {shape} is its channels")
-    others = _sequence(shape, extent) if len(extent) == 1 else _place(shape, extent, lengths)
+    others = _sequence(tap, extent) if len(extent) == 1 else _place(shape, extent, lengths)
     if others.axes is None:
         return others
     left = tuple(axis for axis in range(len(shape)) if axis not in others.axes)

@@ -48,6 +48,7 @@ class Tap:
     same_as: the key of the earlier tap that gives the very same tensor, whose numbers are also this tap's.
     clone: the tensor is changed in place after the module gave it.
     cut: every path from the input to the target passes through it. upstream: taps nearer to the input that lead here.
+    sequence: the axis of `shape` along which the input's sequence lies, None where that is not shown (`sequence`).
     """
 
     key: str
@@ -69,6 +70,7 @@ class Tap:
     cut: bool = False
     upstream: frozenset[str] = frozenset()
     bytes_per_example: int = 0
+    sequence: int | None = None
 
     @property
     def place(self) -> Place:

@@ -47,7 +47,7 @@ class GradCam(Shared):
         return (1.0,)
 
     def obstacle(self, ready: Prepared, tap: Tap) -> str:
-        """A map needs places, and channels at them; which axes those are must follow from the shapes."""
+        """A map needs places, and channels at them; which axes those are must have been shown."""
         if not self.extent:
             return "the input has no places that a map could show; ask for layer_gradient_x_activation"
         if len(tap.shape) < 2:

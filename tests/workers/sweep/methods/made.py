@@ -16,6 +16,7 @@ from workers.sweep.probe import probe
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Keep, Totals
 from workers.sweep.run import outputs
+from workers.sweep.sequence import followed
 from workers.sweep.target import Target
 
 MEMORY = 1 << 30
@@ -28,12 +29,17 @@ def ready(
     target: Target,
     baseline: tuple[Start, ...] | None = None,
     rows: int | None = None,
+    sequence: int | None = None,
 ) -> Prepared:
-    """The network with its inputs as layers; the baseline is zero where none is named, for integers what they are."""
+    """The network with its inputs as layers; the baseline is zero where none is named, for integers what they are.
+
+    sequence: the axis of the input, examples first, along which its sequence lies; None where it is none.
+    """
     given = x if isinstance(x, tuple) else (x,)
     origin = baseline or tuple(each[:1] * 0 if each.is_floating_point() else each for each in given)
     made = entered(network, given, origin, rows=rows)
     seen = replace(probe(made.model, made.x, made.origin, target, rows=rows), inputs=made.inputs)
+    seen = seen if sequence is None else followed(made.model, seen, made.x, sequence)
     read = outputs(made.model, made.x, rows, target)
     return Prepared(model=made.model, x=made.x, origin=made.origin, target=target, outputs=read, probe=seen)
 

@@ -165,7 +165,8 @@ def test_maps_of_pictures_tokens_and_series_equal_the_formula(mode):
     ]
     for network, shape, extent, key, flat, read in cases:
         x = networks.points(3, *shape)
-        given, method = ready(network, x, CLASSES), GradCam(mode=mode, extent=extent)
+        along = 1 if len(extent) == 1 else None
+        given, method = ready(network, x, CLASSES, sequence=along), GradCam(mode=mode, extent=extent)
         if flat is None:  # one vector for all tokens has no place
             assert "no places" in method.obstacle(given, given.probe.tap("head"))
             continue

@@ -118,7 +118,7 @@ def test_drawn_networks_equal_captum(seed, width, smooth, steps):
     act = nn.Tanh if smooth else nn.ReLU
     layers = [nn.Conv1d(2, width, 3, padding=1), act(), nn.Conv1d(width, 4, 3), act(), nn.Flatten(), nn.Linear(20, 3)]
     network, x = networks.ready(nn.Sequential(*layers), seed), networks.points(3, 2, 7, seed=seed)
-    prepared = ready(network, x, CLASSES, (networks.points(1, 2, 7, seed=seed + 1),))
+    prepared = ready(network, x, CLASSES, (networks.points(1, 2, 7, seed=seed + 1),), sequence=2)
     for method in (
         GradientXActivation(), InternalInfluence(steps=steps, rule="captum"), IntegratedGradients(steps=steps),
         GradientShap(samples=steps), SmoothGrad(samples=steps), GradCam(extent=(7,)),
@@ -132,7 +132,7 @@ def test_drawn_networks_equal_captum(seed, width, smooth, steps):
 def test_what_captum_cannot_compare_is_said():
     lstm = ready(networks.lstm(), networks.points(3, 7, 5), CLASSES)
     reused = ready(networks.ready(networks.Reused()), networks.points(3, 6), CLASSES)
-    attention = ready(networks.ready(networks.Attention()), networks.points(3, 6, 8), CLASSES)
+    attention = ready(networks.ready(networks.Attention()), networks.points(3, 6, 8), CLASSES, sequence=1)
     for prepared, method, key, said in [
         (lstm, Activation(), "rnn:0", "gives 3 tensors"),
         (lstm, NeuronConductance(layer="rnn:0", chosen=((6, 1),), steps=3), "input", "gives 3 tensors"),
