@@ -16,8 +16,9 @@ from workers.attribution.spec import Attribution
 from workers.certificate.certify import Effort, certify
 from workers.certificate.checks import Certificate, Check, not_applicable
 from workers.certificate.features import Groups
-from workers.certificate.spread import spread
+from workers.certificate.spread import spread, standard_errors
 from workers.certificate.sums import unit_conductance
+from workers.occlusion.kernel_shap import KernelShap
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Explain, Method
 from workers.sweep.methods.neuron_conductance import NeuronConductance
@@ -61,7 +62,7 @@ def extra(kind: Kind, parameters: AttributionParameters, n: int) -> Extra:
         kind.places == "inputs",
     )
     based = baseline_of(parameters) is not None and k > 1
-    times = effort.explained(inputs=inputs, baseline=based) + kind.draws
+    times = effort.explained(inputs=inputs, baseline=based) + kind.draws + (kind.name == "kernel_shap")
     rows = int(_FORWARD * k * effort.evaluated(inputs=inputs, baseline=based)) + k * EVALUATIONS
     return Extra(times * k, rows, 2 + max(effort.shufflings, _VARIANTS if based else 1))
 
@@ -103,6 +104,9 @@ def certificate(
     if kind.draws:
         other = _explain(method, keys, places, memory_bytes, threads, seed ^ 1)
         checks += spread("seeds", [presented, other(few)])
+    if isinstance(method, KernelShap):
+        drawn = method.standard_errors(few, method.plan(few, memory_bytes, threads, keys), seed)
+        checks += standard_errors({key: each for key, each in drawn.items() if key in presented}, presented)
     return Certified(
         certificate=Certificate.of(checks),
         stages=tuple(Randomised(share=each.share, correlations=dict(each.correlations)) for each in made.stages),

@@ -240,6 +240,17 @@ DEFINITIONS = {
             range=(-1, 1),
         ),
         Definition(
+            name="standard_error",
+            title="standard error of its draws",
+            definition="mean over units of the standard error over other draws / mean over units of the magnitude, per"
+            " example; 0 where everything that could be drawn was seen",
+            unit="share of the mean magnitude",
+            direction="lower is better",
+            source="White 1980, Econometrica 48:817, of the fit of Lundberg and Lee 2017, arXiv:1705.07874",
+            why="as for spread_over_seeds",
+            range=(0, inf),
+        ),
+        Definition(
             name="agreement",
             title="agreement of two methods",
             definition="rank correlation (Spearman) of the magnitudes of two methods, per example",

@@ -15,12 +15,8 @@ from torch import Tensor
 from workers.certificate.checks import Check, measured, not_applicable
 from workers.certificate.draws import stream
 from workers.certificate.features import Features, Groups, obstacle
-from workers.certificate.ranks import obstacle as unranked
 from workers.certificate.rows import ends, scores
 from workers.sweep.ready import Prepared
-
-Ablate = Callable[[Tensor], Tensor]
-"""From which units of one tap are ablated (versions, n, units...), bool, to the target (versions, n)."""
 
 _Score = Callable[[int, Callable[[int], Tensor]], Tensor]
 """(count, from a number to which features are away (n, features)) -> the target (count, n), float64."""
@@ -42,51 +38,30 @@ def deletion(
     """
     reason = obstacle(ready, attributions)
     if reason:
-        return _neither(reason, None)
+        return _neither(reason)
     features = Features(ready, attributions, groups)
 
     def score(count: int, which: Callable[[int], Tensor]) -> Tensor:
         return scores(ready, count, lambda i: features.taken_away(which(i)), rows)
 
-    return _against_random(features.attribution, score, ends(ready, rows), steps, orders, seed, None)
-
-
-def deletion_at(
-    ready: Prepared, key: str, attribution: Tensor, ablate: Ablate, *, steps: int, orders: int, seed: int, rows: int
-) -> list[Check]:
-    """As `deletion`, of the units of one layer, which `ablate` takes away."""
-    reason = unranked(attribution)
-    if reason:
-        return _neither(reason, key)
-    together = max(1, rows // len(ready))
-
-    def score(count: int, which: Callable[[int], Tensor]) -> Tensor:
-        made = [
-            ablate(torch.stack([which(i).reshape(attribution.shape) for i in range(at, min(at + together, count))]))
-            for at in range(0, count, together)
-        ]
-        return torch.cat(made).to("cpu", torch.float64)
-
-    flat = attribution.detach().flatten(1).to("cpu", torch.float64)
-    both = score(2, lambda i: torch.full(flat.shape, bool(i)))
-    return _against_random(flat, score, (both[0], both[1]), steps, orders, seed, key)
+    return _against_random(features.attribution, score, ends(ready, rows), steps, orders, seed)
 
 
 def _against_random(
-    values: Tensor, score: _Score, at_ends: tuple[Tensor, Tensor], steps: int, orders: int, seed: int, place: str | None
+    values: Tensor, score: _Score, at_ends: tuple[Tensor, Tensor], steps: int, orders: int, seed: int
 ) -> list[Check]:
     """values: (n, features). at_ends: the target with nothing and with everything away, (n,)."""
     scale = float((at_ends[0] - at_ends[1]).abs().mean())
     if values.shape[1] < 2:
-        return _neither("one feature has one order", place)
+        return _neither("one feature has one order")
     if scale == 0:
-        return _neither("the target is the same at the inputs as at the baselines", place)
+        return _neither("the target is the same at the inputs as at the baselines")
     areas = _areas(values, score, at_ends, min(steps, values.shape[1]), orders, seed)
     first, last, random = areas[0], areas[1], areas[2:]
     beaten = (float(each.double().mean()) for each in (random > first, random < last))
     gains = ((random.mean(0) - first) / scale, (last - random.mean(0)) / scale)
     return [
-        measured(name, gain, place, note=f"ahead of {share:.0%} of {orders} random orders")
+        measured(name, gain, note=f"ahead of {share:.0%} of {orders} random orders")
         for name, gain, share in zip(("deletion", "insertion"), gains, beaten, strict=True)
     ]
 
@@ -124,5 +99,5 @@ def _places(values: Tensor, order: int, seed: int) -> Tensor:
     return torch.empty_like(turns).scatter_(1, turns, torch.arange(features).expand(n, features))
 
 
-def _neither(reason: str, place: str | None) -> list[Check]:
-    return [not_applicable(name, reason, place) for name in ("deletion", "insertion")]
+def _neither(reason: str) -> list[Check]:
+    return [not_applicable(name, reason) for name in ("deletion", "insertion")]

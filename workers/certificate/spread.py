@@ -84,6 +84,21 @@ def _start(make: Callable[[Tensor], Tensor], x: Tensor, still: Tensor | None) ->
     return torch.where(still, x, make(torch.where(still, mean, x)))
 
 
+def standard_errors(errors: Mapping[str, Tensor], attributions: Mapping[str, Tensor]) -> list[Check]:
+    """One check for each tap: how far other draws would move a unit, beside how large units are.
+
+    errors: of every unit, of the shape of its attribution.
+    """
+    checks = []
+    for key, each in errors.items():
+        mean, size = each.flatten(1).double().mean(1), magnitudes(attributions[key]).mean(1)
+        if bool((size > 0).any()):
+            checks.append(measured("standard_error", torch.where(size > 0, mean / size, torch.nan), key))
+        else:
+            checks.append(not_applicable("standard_error", "the attribution is zero everywhere", key))
+    return checks
+
+
 def _mean(x: Tensor) -> Tensor:
     return x.mean(0, keepdim=True)
 

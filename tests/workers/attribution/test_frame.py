@@ -23,7 +23,7 @@ from workers.sweep import run
 from workers.sweep.methods.unit_sums import UnitEnds
 
 CONDUCTANCE, GRADIENTS = KINDS["layer_conductance"], KINDS["integrated_gradients"]
-ATTRIBUTIONS = [kind for kind in KINDS.values() if kind.page]
+ATTRIBUTIONS = [kind for kind in KINDS.values() if kind.page and kind.family == CONDUCTANCE.family]
 ROOT = Path(__file__).parents[3]
 MESSAGES = ("ignore:TF32 acceleration on top of oneDNN",)
 
@@ -91,6 +91,21 @@ def test_inputs_are_checked_by_deletion_and_slopes_are_not():
 def test_a_method_that_draws_is_compared_over_seeds():
     checks = answer(KINDS["smoothgrad"], subjects.classifier()).outcome.certified.certificate.checks
     assert {"spread_over_seeds", "ranks_over_seeds"} <= {check.name for check in checks}
+
+
+def test_the_standard_errors_of_drawn_coalitions_are_in_the_outcome_and_of_all_coalitions_are_zero():
+    of = subjects.classifier()
+    drawn, every = (
+        next(
+            check
+            for check in answer(KINDS["kernel_shap"], of, samples=samples).outcome.certified.certificate.checks
+            if check.name == "standard_error"
+        )
+        for samples in (40, 64)
+    )
+    assert (drawn.place, drawn.verdict) == ("input", "no threshold")
+    assert drawn.value > 0
+    assert every.value == 0
 
 
 def test_every_metric_of_a_check_has_its_direction():

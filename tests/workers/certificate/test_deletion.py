@@ -9,8 +9,8 @@ from torch import Tensor
 from tests import networks
 from tests.planted import prepared
 from tests.references import certificate as reference
-from tests.workers.certificate.conftest import gradient_x_input, linear, only
-from workers.certificate.deletion import _places, deletion, deletion_at
+from tests.workers.certificate.conftest import gradient_x_input, linear
+from workers.certificate.deletion import _places, deletion
 from workers.sweep.ready import Prepared
 from workers.sweep.target import Target
 
@@ -86,21 +86,6 @@ def test_the_units_of_a_group_are_taken_away_together():
     assert first.value != made(ready, gradient_x_input(ready))[0].value
 
 
-def test_the_units_of_a_layer_are_taken_away_as_the_caller_does():
-    weights = torch.tensor([4.0, 3.0, 2.0, 1.0, 0.0], dtype=torch.float64)
-    ready = sums(*weights.tolist())
-    attribution = weights.expand(6, 5)
-
-    def ablate(away: Tensor) -> Tensor:
-        assert away.shape[1:] == (6, 5)
-        return (weights * ~away).sum(2)
-
-    at_layer = deletion_at(ready, "sum", attribution, ablate, steps=5, orders=20, seed=SEED, rows=12)
-    at_input = made(ready, {"input": attribution}, steps=5)
-    assert only(at_layer, "deletion", "sum").value == pytest.approx(at_input[0].value)
-    assert only(at_layer, "insertion", "sum").value == pytest.approx(at_input[1].value)
-
-
 def test_what_cannot_be_checked_says_why():
     ready = sums(1.0, 2.0)
     assert "of layers" in made(ready, {"head": torch.ones(6, 3)})[0].because
@@ -112,5 +97,3 @@ def test_what_cannot_be_checked_says_why():
     first, _ = made(alone, gradient_x_input(alone))
     assert first.verdict == "not applicable"
     assert first.value is not None
-    layer = deletion_at(ready, "sum", torch.zeros(6, 4), lambda _: torch.zeros(1), steps=2, orders=2, seed=1, rows=8)
-    assert "zero everywhere" in layer[0].because

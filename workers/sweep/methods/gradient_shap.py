@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from captum import attr
@@ -38,12 +37,11 @@ Rows = tuple[Tensor, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientShap(Along):
     """samples: draws of each example. noise: standard deviation of the input's, as a share of `ranges` (as for
-    SmoothGrad); none by default. baselines: drawn among the examples, or the one declared."""
+    SmoothGrad); none by default."""
 
     samples: int
     noise: float = 0.0
     ranges: tuple[float, ...] = ()
-    baselines: Literal["examples", "declared"] = "examples"
     tensors = 3
 
     @property
@@ -61,7 +59,7 @@ class GradientShap(Along):
         return _OverDraws(tuple(int(point) % 3 for point in self.points), self.samples, zeros)
 
     def plan(self, ready: Prepared, memory_bytes: int, threads: int, layers: tuple[str, ...]) -> Plan:
-        if self.baselines == "examples" and len(_others(ready)[0]) < 2:
+        if len(_others(ready)[0]) < 2:
             raise SweepRefused(
                 "layer_gradient_shap is not applicable, because its baselines are drawn among the other examples and"
                 " there is one example; give more, or ask for layer_conductance, which has a baseline of its own"
@@ -75,7 +73,7 @@ class GradientShap(Along):
             for point in points:
                 draw, row = divmod(int(point), 3)
                 if draw not in known:
-                    known[draw] = self._three(ready, block.inputs, block.baselines, block.start, draw, seed)
+                    known[draw] = self._three(ready, block.inputs, block.start, draw, seed)
                 each.append(known[draw][row])
             return tuple(torch.cat(tensors) for tensors in zip(*each, strict=True))
 
@@ -90,11 +88,7 @@ class GradientShap(Along):
             slope = attr.LayerGradientXActivation(one.forward, one.layer, multiply_by_inputs=False)
             total = None
             for draw in range(self.samples):
-                origin = tuple(
-                    b.expand_as(x) if x.is_floating_point() else x
-                    for b, x in zip(one.ready.origin, one.ready.x, strict=True)
-                )
-                rows = self._three(ready, one.ready.x, origin, one.index, draw, seed)
+                rows = self._three(ready, one.ready.x, one.index, draw, seed)
                 given, between, base = (tuple(t for t in row if t.is_floating_point()) for row in rows)
                 change = only(value.attribute(given, additional_forward_args=fixed)) - only(
                     value.attribute(base, additional_forward_args=fixed)
@@ -107,9 +101,7 @@ class GradientShap(Along):
 
         return captum
 
-    def _three(
-        self, ready: Prepared, x: Rows, origin: Rows, start: int, draw: int, seed: int
-    ) -> tuple[Rows, Rows, Rows]:
+    def _three(self, ready: Prepared, x: Rows, start: int, draw: int, seed: int) -> tuple[Rows, Rows, Rows]:
         """Of one draw of the examples x, which begin at `start`: the inputs, the points between, the baselines."""
         first, others = ready.first + start, _others(ready)
         shapes = tuple(each.shape[1:] for each in x if each.is_floating_point()) if self.noise else ()
@@ -117,12 +109,12 @@ class GradientShap(Along):
         noise = iter(torch.stack(each) for each in zip(*(each.noise for each in draws), strict=True))
         ranges = iter(self.ranges)
         inputs, between, bases = list[Tensor](), list[Tensor](), list[Tensor]()
-        for own, start_of, other in zip(x, origin, others, strict=True):
+        for own, other in zip(x, others, strict=True):
             if not own.is_floating_point():
                 for rows in (inputs, between, bases):
                     rows.append(own)
                 continue
-            base = start_of if self.baselines == "declared" else _chosen(other, draws, first).to(own)
+            base = _chosen(other, draws, first).to(own)
             given = self._with_noise(own, noise, ranges) if self.noise else own
             weight = (
                 torch.tensor([each.coefficient for each in draws], dtype=torch.float64)

@@ -39,7 +39,6 @@ OF_LAYERS = [
     InternalInfluence(steps=5, rule="captum"),
     GradientShap(samples=3),
     GradientShap(samples=3, noise=0.2),
-    GradientShap(samples=3, baselines="declared"),
 ]
 OF_INPUTS = [
     Saliency(),
