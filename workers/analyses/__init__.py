@@ -14,6 +14,7 @@ from workers.analyses import (
     layer_gradient_x_activation,
     layer_integrated_gradients,
     layer_internal_influence,
+    lime_image,
     logit_lens,
     neuron_conductance,
     occlusion,
@@ -41,4 +42,5 @@ KINDS = Registry(
     kernel_shap.KIND,
     attention_rollout.KIND,
     logit_lens.KIND,
+    lime_image.KIND,
 )

@@ -97,8 +97,8 @@ def summaries(
             for name, value in zip(meaning, whole[example.index][at], strict=True):
                 group.setdefault(name, []).append(value)
     made: list[Summary] = []
-    for (target, name), features in list(groups.items())[:MOST_GROUPS]:
-        of = [_summary(target, name, feature, values) for feature, values in features.items()]
+    for (target, class_name), features in list(groups.items())[:MOST_GROUPS]:
+        of = [_summary(target, class_name, feature, values) for feature, values in features.items()]
         made += sorted(of, key=lambda each: (-each.absolute.value, each.feature))[:MOST_FEATURES]
     return tuple(made)
 

@@ -1,12 +1,13 @@
 """Do attributions of the same examples name the same features as the surrogate?
 
-Krishna et al., The disagreement problem in explainable machine learning, arXiv:2202.01602. An attribution is summed over
-what each feature is made of: the pixels of a segment, the column, the tokens of a word. Both answer questions of their
-own; who reads one must know of the other.
+Krishna et al., The disagreement problem in explainable machine learning, arXiv:2202.01602. An attribution is summed
+over what each feature is made of: the pixels of a segment, the column, the tokens of a word. Both answer questions of
+their own; who reads one must know of the other.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 
@@ -22,16 +23,14 @@ from workers.lime.outcome import Compared, Example
 from workers.numerics.determinism import NotFinite
 from workers.passes.asked import Asked, prepared
 from workers.subject.network import ONLY_OUTPUTS
+from workers.subject.subject import Subject
 from workers.surrogate.neighbourhood import Floats
 from workers.sweep.method import Method, explain
 from workers.sweep.methods.at_input import InputXGradient, Saliency
 from workers.sweep.methods.internal_influence import IntegratedGradients
-from workers.sweep.ready import Prepared
 from workers.sweep.refusals import SweepRefused
 
 _STEPS = 32
-INPUT = "input"
-"""The tap that stands for the first input."""
 
 
 def method(name: str) -> Method:
@@ -56,10 +55,11 @@ def compared(
     if case.subject.black_box:
         return [], [NotApplicable(subject=name, because=ONLY_OUTPUTS)]
     found, missing = list[Compared](), list[NotApplicable]()
+    position = case.kind.position(case.at(next(iter(examples))))
     for at, target in enumerate(case.parameters.targets):
         context.progress(1.0, f"{name.replace('_', ' ')} of {target}")
         try:
-            attribution = _attribution(case, target, context)
+            attribution = _attribution(case, target, position, context)
         except (AnalysisError, SweepRefused, NotFinite) as refused:
             missing.append(NotApplicable(subject=f"{name} of {target}", because=str(refused)[:4000]))
             continue
@@ -71,24 +71,29 @@ def compared(
     return found, missing
 
 
-def _attribution(case: Case, target: str, context: Context) -> Tensor:
-    """Of the first input, (n, ...) as the network reads it; of ids one number each, summed over their embedding."""
+def _attribution(case: Case, target: str, position: int, context: Context) -> Tensor:
+    """Of input number `position`, (n, ...) as the network reads it; of ids one number each, summed over their
+    embedding."""
     parameters, made = case.parameters, method(case.parameters.beside)
     ready = prepared(
         case.subject,
         Asked(target=target, scale=case.scale, baseline="zero", examples=len(case), precision=parameters.precision),
     )
-    if INPUT not in ready.inputs:
-        raise AnalysisError("not-applicable", "the first input is held as it is: nothing is attributed to it")
-    if because := made.obstacle(ready, ready.probe.tap(INPUT)):
+    key = _tap(case.subject, position)
+    if key not in ready.inputs:
+        raise AnalysisError("not-applicable", f"input {position} is held as it is: nothing is attributed to it")
+    if because := made.obstacle(ready, ready.probe.tap(key)):
         raise AnalysisError("not-applicable", because)
-    found = _whole(made, ready, context)
-    return found.sum(-1) if found.ndim > case.predicting.x[0].ndim else found
+    whole = explain(made, (key,), context.memory_bytes, context.threads, 0)(ready)[key]
+    found = whole.detach().to("cpu", torch.float64)
+    return found.sum(-1) if found.ndim > case.predicting.x[position].ndim else found
 
 
-def _whole(made: Method, ready: Prepared, context: Context) -> Tensor:
-    found = explain(made, (INPUT,), context.memory_bytes, context.threads, 0)(ready)[INPUT]
-    return found.detach().to("cpu", torch.float64)
+def _tap(subject: Subject, position: int) -> str:
+    """The tap that stands for an input, as `workers.sweep.entered` calls it."""
+    if position == 0 or not subject.facts.further_inputs:
+        return "input"
+    return "input_" + re.sub(r"[.:@/\s]", "_", subject.facts.further_inputs[position - 1].name)
 
 
 def _compared(index: int, target: str, name: str, whole: Floats, shares: Floats, chosen: list[int]) -> Compared:

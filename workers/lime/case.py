@@ -97,10 +97,10 @@ def stream_seed(digest: str, index: int) -> int:
 
 
 def refuse_other_inputs(subject: Subject, inputs: tuple[str, ...]) -> None:
-    """Raises AnalysisError where the model reads another kind of input."""
-    reads = subject.facts.input.kind
-    if reads in inputs:
+    """Raises AnalysisError where the model reads no such input."""
+    if any(facts.kind in inputs for facts in subject.declared):
         return
+    reads = subject.facts.input.kind
     other = KINDS_BY_INPUT.get(reads)
     raise AnalysisError(
         "not-applicable",

@@ -124,9 +124,9 @@ def _lost(outcome: LimeOutcome) -> list[Finding]:
     if not lost:
         return []
     said = [
-        f"example {each.index}: {each.lost} of {each.samples}" + (f" ({each.lost_because[:200]})" if each.lost_because else "")
+        f"example {each.index}: {each.lost} of {each.samples}; {each.lost_because[:200]}".removesuffix("; ")
         for each in lost[:_NAMED]
-    ]  # fmt: skip
+    ]
     return [
         Finding(
             code="samples-lost",
@@ -163,9 +163,7 @@ def _apart(each: Verified, alpha: float) -> bool:
     where the regression has one solution."""
     if each.difference is None or each.score is None:
         return False
-    return each.score > LIME_TOLERANCE or (
-        bool(each.same_features) and alpha > 0 and each.difference > LIME_TOLERANCE
-    )
+    return each.score > LIME_TOLERANCE or (bool(each.same_features) and alpha > 0 and each.difference > LIME_TOLERANCE)
 
 
 def _differs(outcome: LimeOutcome) -> list[Finding]:
@@ -226,8 +224,8 @@ def _beside(kind: Lime, outcome: LimeOutcome) -> list[Finding]:  # type: ignore[
                 raised_if=f"less than half of the {kind.nouns} that the surrogates keep are the strongest of {method},"
                 " as a mean over examples",
                 meaning=f"Which {kind.nouns} matter depends on the method: LIME asks what happens when a {kind.noun} is"
-                f" taken away, {method.replace('_', ' ')} how the target is made up at the example. Neither is wrong for"
-                " its question.",
+                f" taken away, {method.replace('_', ' ')} how the target is made up at the example. Neither is wrong"
+                " for its question.",
                 advice=f"Report both, say which question each answers, and rely on {kind.nouns} that both name.",
                 evidence=f"{target}: {mean.value:.2g} in common, by chance up to {chance:.2g}, n = {mean.n}",
             )

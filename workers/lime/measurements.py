@@ -72,7 +72,8 @@ def _features(outcome: LimeOutcome) -> list[Measurement]:
 
 def _point(metric: str, target: str, mean: Interval | Average, facets: dict[str, str] | None = None) -> Measurement:
     return Measurement(
-        metric=metric, target=_cut(target), facets=facets or {}, value=mean.value, low=mean.low, high=mean.high, n=mean.n
+        metric=metric, target=_cut(target), facets=facets or {}, value=mean.value, low=mean.low, high=mean.high,
+        n=mean.n,
     )  # fmt: skip
 
 

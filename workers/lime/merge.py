@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from pydantic import JsonValue
 from torch import Tensor
 
@@ -79,4 +80,3 @@ def _pictures(
             except AnalysisError as refused:
                 missing.append(NotApplicable(subject=f"picture of example {index}", because=refused.detail))
     return made, missing
-

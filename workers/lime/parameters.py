@@ -42,10 +42,12 @@ class LimeParameters(Parameters):
     )
     alpha: float = Field(1.0, ge=0, le=1e6, description="Ridge penalty of the surrogate.")
     paired: bool = Field(
-        True, description="Every second sample mirrors the one before (antithetic), where samples have mirror images."
+        default=True,
+        description="Every second sample mirrors the one before (antithetic), where samples have mirror images.",
     )
     settle: bool = Field(
-        False, description="Samples are appended until the last feature kept is told from the first one left out."
+        default=False,
+        description="Samples are appended until the last feature kept is told from the first one left out.",
     )
     most: Annotated[int, Field(ge=10, le=1_000_000), WHOLE] = Field(
         20_000, description="With `settle`: the most samples of an example."

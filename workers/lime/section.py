@@ -10,10 +10,9 @@ from workers.lime.outcome import Coefficient, Example, Explanation, LimeOutcome
 from workers.lime.spec import Lime
 
 LIMITS = (
-    "A surrogate tells how the model answers samples made from one example. Samples may look like no data, and what the"
-    " model does with real data elsewhere is not in it.",
-    "Intervals and stability are about drawing other samples in the same way; another replacement for what is left out,"
-    " another division into features or another kernel width gives other coefficients.",
+    "A surrogate tells how the model answers samples made from one example, which may look like no data.",
+    "Intervals and stability are about drawing other samples in the same way, and not about drawing them otherwise.",
+    "Another replacement for what is left out, other features or another kernel width give other coefficients.",
     "Only the features kept have coefficients; features that stand in for each other share theirs.",
 )
 _SHOWN_EXAMPLES, _SHOWN_TARGETS, _NAMED = 4, 3, 3
@@ -104,8 +103,8 @@ def _asked(kind: Lime, outcome: LimeOutcome) -> str:  # type: ignore[type-arg] #
     drawn = f"up to {settings['most']}, as many as the ranking needs," if settings["settle"] else settings["samples"]
     return (
         f"Targets: {', '.join(outcome.targets)} ({outcome.unit}). {str(drawn).capitalize()} samples around each of the"
-        f" first {outcome.examples} of {outcome.available} examples{mirrored}; {kind.absent} stands for a {kind.noun} that"
-        f" is absent. Kernel width {first.kernel_width:.4g}; up to {settings['features']} {kind.nouns} kept by"
+        f" first {outcome.examples} of {outcome.available} examples{mirrored}; {kind.absent} stands for a {kind.noun}"
+        f" that is absent. Kernel width {first.kernel_width:.4g}; up to {settings['features']} {kind.nouns} kept by"
         f" {str(settings['selection']).replace('_', ' ')}, ridge {settings['alpha']:g}; fitted by {outcome.engine};"
         f" {outcome.precision}."
     )[:4000]

@@ -23,8 +23,8 @@ Around = Callable[[int], Neighbourhood]
 class Drawn:
     """One label of one example, to be drawn.
 
-    coefficients, errors: (K,), of the chosen features, 0 elsewhere; an error that is not known is 0. whole: (K,), of the
-    surrogate on all features. unit: of all of them. name: what the artifact is called, without its ending.
+    coefficients, errors: (K,), of the chosen features, 0 elsewhere; an error that is not known is 0. whole: (K,), of
+    the surrogate on all features. unit: of all of them. name: what the artifact is called, without its ending.
     """
 
     case: Predicting
@@ -43,16 +43,21 @@ Meaning = Callable[[Any], tuple[str, ...] | None]
 Shares = Callable[[Any, Tensor], Floats]
 
 
+def _first(_: object) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lime(Generic[P]):
     """A kind of input.
 
-    noun: a feature, in the singular. inputs: the kinds of first input it reads. parameters: its class.
+    noun: a feature, in the singular. inputs: the kinds of input it reads. parameters: its class.
     around: for a case, what gives each example's neighbourhood; what all examples share is made once.
     meaning: for a neighbourhood, what each feature is in whichever example it occurs; None where features of one
-    example are not those of another. shares: for a neighbourhood and an attribution of the first input of its example,
-    the sum over each feature, (K,). pictures: of one label of one example. arrays: what else of a neighbourhood is kept
-    per example, by name. absent: what a feature that is not there is replaced by, in words.
+    example are not those of another. position: the input that a neighbourhood changes. shares: for a neighbourhood and
+    an attribution of that input of its example, one number for each element or token, the sum over each feature, (K,).
+    pictures: of one label of one example. arrays: what else of a neighbourhood is kept per example, by name.
+    absent: what a feature that is not there is replaced by, in words.
     formula: in Markdown. literature: of its page.
     """
 
@@ -71,6 +76,7 @@ class Lime(Generic[P]):
     literature: str
     meaning: Meaning
     shares: Shares
+    position: Callable[[Any], int] = _first
     pictures: Picture | None = None
     arrays: Callable[[Any], Mapping[str, Tensor]] | None = None
 

@@ -216,8 +216,8 @@ def compared(kind: Lime, found: tuple[Compared, ...]) -> Table:  # type: ignore[
             )
             for each in found
         )[:MOST_ROWS],
-        note=f"The attribution is summed over each {kind.noun}; ranks and the strongest are by magnitude. Methods answer"
-        " different questions: where they disagree, neither is wrong for it.",
+        note=f"The attribution is summed over each {kind.noun}; ranks and the strongest are by magnitude. Methods"
+        " answer different questions: where they disagree, neither is wrong for it.",
     )  # fmt: skip
 
 
