@@ -6,12 +6,13 @@ given number of rows, so that memory does not grow with how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from workers.sweep.halving import Chunks
 from workers.sweep.ready import Prepared
 from workers.sweep.run import outputs
 from workers.sweep.target import Target
@@ -23,16 +24,24 @@ Version = Callable[[int], tuple[Tensor, ...]]
 def scores(ready: Prepared, count: int, version: Version, rows: int) -> Tensor:
     """The target for each version of each example: (count, n), float64, on the CPU.
 
-    rows: how many run at once, unless the network takes one batch size only.
+    rows: how many run at once, unless the network takes one batch size only; half of them where the device has no
+    memory for as many. Raises SweepRefused where it has none for one.
     """
     n, fixed = len(ready), ready.probe.rows
-    size, made = fixed or max(rows, 1), []
+    size = fixed or max(rows, 1)
+    chunks = Chunks(min(size, n), max(1, size // n), fixed=fixed)
+
+    def some(start: int, stop: int) -> Tensor:
+        made = [version(i) for i in range(start, stop)]
+        batch = tuple(torch.cat(each) for each in zip(*made, strict=True))
+        together = chunks.points if chunks.examples == 1 else len(batch[0])
+        return torch.cat([
+            _score(ready, tuple(each[at : at + together] for each in batch), at + start * n)
+            for at in range(0, len(batch[0]), together)
+        ])  # fmt: skip
+
     with torch.no_grad():
-        for start, batch in _batches(count, version, max(1, size // n)):
-            for at in range(0, len(batch[0]), size):
-                some = tuple(each[at : at + size] for each in batch)
-                made.append(_score(ready, some, at + start * n))
-    return torch.cat(made).reshape(count, n)
+        return torch.cat(list(chunks.over(count, some))).reshape(count, n)
 
 
 def with_inputs(ready: Prepared, versions: Sequence[tuple[Tensor, ...]]) -> Prepared:
@@ -58,12 +67,6 @@ def origin(ready: Prepared) -> tuple[Tensor, ...]:
     return tuple(
         base.expand_as(x) if x.is_floating_point() else x for base, x in zip(ready.origin, ready.x, strict=True)
     )
-
-
-def _batches(count: int, version: Version, together: int) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    for start in range(0, count, together):
-        made = [version(i) for i in range(start, min(start + together, count))]
-        yield start, tuple(torch.cat(each) for each in zip(*made, strict=True))
 
 
 def _score(ready: Prepared, batch: tuple[Tensor, ...], start: int) -> Tensor:

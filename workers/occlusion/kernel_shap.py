@@ -7,8 +7,9 @@ the elements, add up to F(x) - F(x').
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, prod
 
 import torch
@@ -16,7 +17,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from workers.numerics.determinism import seed_for
-from workers.numerics.memory import KeptPages, keep_freed_pages
+from workers.numerics.memory import keep_freed_pages
 from workers.occlusion import against_captum
 from workers.occlusion.boxes import inputs_on_path, over, unfit
 from workers.occlusion.parts import Parts
@@ -29,18 +30,18 @@ from workers.occlusion.shapley import (
     shapley,
 )
 from workers.occlusion.windows import Box, as_lists
-from workers.suffix.blocks import Ends, block_of
-from workers.suffix.case import Case, cases
+from workers.suffix.blocks import Ends, block_of, joined, record
+from workers.suffix.case import Case, case
 from workers.suffix.quote import quote_forward, widened
 from workers.suffix.rerun import Rerun
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.plan import Plan, Quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk
 from workers.sweep.watch import differentiable_recurrence, frozen
 
 MOST_PARTS = 2048
@@ -111,27 +112,26 @@ class KernelShap:
     def attribute(
         self, ready: Prepared, chunks: Plan, reducers: Sequence[Reducer], on_chunk: OnChunk | None, seed: int
     ) -> Endpoints:
-        parts, ends = Parts.of(ready, self.windows), Ends()
+        game, ends = self._game(ready, chunks, on_chunk, seed), list[Ends]()
         taps = [ready.probe.tap(key) for key in chunks.taps]
-        for case, found in self._played(ready, chunks, parts, ends, on_chunk, seed):
+        for of, ended, found in game.played():
+            ends.append(ended)
             values = torch.stack([each.values for each in found])
             for tap in taps:
-                exact = parts.spread(tap.key, values.to(chunks.device))
-                made = block_of(tap, case, exact.to(getattr(torch, tap.dtype)), still=True)
+                exact = game.parts.spread(tap.key, values.to(chunks.device))
+                made = block_of(tap, of, exact.to(getattr(torch, tap.dtype)), still=True)
                 for reducer in reducers:
                     reducer.take(made)
-        return ends.joined()
+        return joined(ends, game.chunks)
 
     def standard_errors(self, ready: Prepared, chunks: Plan, seed: int) -> dict[str, Tensor]:
         """The standard errors of what `attribute` gives for these examples, by input: (examples, units...), float64.
 
         They are over other draws of the coalitions; zero where all coalitions were seen. Takes as long as `attribute`.
         """
-        parts, found = Parts.of(ready, self.windows), []
-        for _, some in self._played(ready, chunks, parts, Ends(), None, seed):
-            found += [each.standard_error for each in some]
-        errors = torch.stack(found)
-        return {key: parts.spread(key, errors.to(ready.device)).cpu() for key in chunks.taps}
+        game = self._game(ready, chunks, None, seed)
+        errors = torch.stack([each.standard_error for _, _, some in game.played() for each in some])
+        return {key: game.parts.spread(key, errors.to(ready.device)).cpu() for key in chunks.taps}
 
     def verify(
         self,
@@ -157,29 +157,43 @@ class KernelShap:
     def _evaluations(self, players: int) -> int:
         return 2**players - 2 if self._exact(players) else self.samples // 2 * 2
 
-    def _played(
-        self, ready: Prepared, chunks: Plan, parts: Parts, ends: Ends, on_chunk: OnChunk | None, seed: int
-    ) -> Iterator[tuple[Case, list[Shapley]]]:
-        """The values of the players, a list of examples for each case."""
+    def _game(self, ready: Prepared, chunks: Plan, on_chunk: OnChunk | None, seed: int) -> _Game:
+        parts = Parts.of(ready, self.windows)
+        drawn = partial(self.coalitions, parts.count, seed)
+        return _Game(ready, chunks, parts, drawn, self._evaluations(parts.count), on_chunk)
+
+
+class _Game:
+    """All examples' games, for one block of examples after the other, whose chunks may have to be halved."""
+
+    def __init__(
+        self, ready: Prepared, plan: Plan, parts: Parts, drawn: Callable[[int], Coalitions], count: int,
+        on_chunk: OnChunk | None,
+    ) -> None:  # fmt: skip
+        """drawn: the coalitions of an example by its place among all, `count` of them."""
+        self._ready, self._drawn, self._count, self._device = ready, drawn, count, plan.device
+        self._rerun, self.parts = Rerun(ready.model, ready.probe), parts
+        self.chunks = Chunks.of(plan, ready.probe, lambda points: ceil(count / points), on_chunk)
+
+    def played(self) -> Iterator[tuple[Case, Ends, list[Shapley]]]:
+        """The values of the players, a list of examples for each case. Raises SweepRefused."""
         keep_freed_pages()
-        rerun, pages, done = Rerun(ready.model, ready.probe), KeptPages(), 0
-        spans = range(0, self._evaluations(parts.count), chunks.points)
-        total = ceil(len(ready) / chunks.examples) * len(spans)
-        with frozen(ready.model), differentiable_recurrence(ready.model):
-            for case in cases(ready, chunks):
-                ends.record(rerun, case, (), ())
-                drawn = [self.coalitions(parts.count, seed, ready.first + i) for i in range(case.start, case.stop)]
-                members = torch.stack([each.members for each in drawn], 1)
-                worth = [torch.empty(0, len(case), dtype=torch.float64)]
-                for at in spans:
-                    rows = parts.mixed(case, members[at : at + chunks.points].to(chunks.device))
-                    target = case.target.select(rerun.plain(rows), len(rows[0]))
-                    worth.append(target.to("cpu", torch.float64).reshape(-1, len(case)))
-                    done += 1
-                    pages.after_chunk()
-                    if on_chunk is not None:
-                        on_chunk(done / total)
-                yield case, _values(drawn, torch.cat(worth), ends)
+        with frozen(self._ready.model), differentiable_recurrence(self._ready.model):
+            yield from self.chunks.over(len(self._ready), self._block)
+
+    def _block(self, start: int, stop: int) -> tuple[Case, Ends, list[Shapley]]:
+        of = case(self._ready, start, stop, self._device)
+        ends, _, _ = record(self._rerun, of, (), ())
+        drawn = [self._drawn(self._ready.first + i) for i in range(start, stop)]
+        members, points = torch.stack([each.members for each in drawn], 1), self.chunks.points
+        worth = [torch.empty(0, len(of), dtype=torch.float64)]
+        for at in range(0, self._count, points):
+            rows = self.parts.mixed(of, members[at : at + points].to(self._device))
+            target = of.target.select(self._rerun.plain(rows), len(rows[0]))
+            worth.append(target.to("cpu", torch.float64).reshape(-1, len(of)))
+            del rows, target
+            self.chunks.finished()
+        return of, ends, _values(drawn, torch.cat(worth), ends)
 
 
 _MOST_ENUMERATED = 30
@@ -188,7 +202,7 @@ _MOST_ENUMERATED = 30
 
 def _values(drawn: Sequence[Coalitions], worth: Tensor, ends: Ends) -> list[Shapley]:
     """worth: (coalitions, examples), the target itself."""
-    output, origin = ends.latest
+    output, origin = ends.output, ends.origin
     try:
         return [shapley(each, worth[:, i] - origin[i], float(output[i] - origin[i])) for i, each in enumerate(drawn)]
     except TooFewCoalitions as error:

@@ -23,12 +23,12 @@ from workers.suffix.drops import Drops, drops
 from workers.suffix.quote import quote, widened
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import OnChunk
 from workers.sweep.plan import Plan, Quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,12 @@ from workers.rescale.secants import TINY
 from workers.rescale.survey import survey
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import OnChunk
 from workers.sweep.plan import Plan, Quote, quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk
 
 _TOGETHER = 2
 """Rows in memory for each example: its own, and its baseline's."""

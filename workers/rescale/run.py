@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 
 import torch
 from torch import Tensor, fx, nn
@@ -25,12 +24,12 @@ from workers.rescale.graph import Graph, paired
 from workers.rescale.rules import needs_values
 from workers.rescale.secants import Pair
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, IntegerInputs, SweepRefused
-from workers.sweep.run import OnChunk
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
@@ -164,23 +163,30 @@ def deeplift(
     """Contributions of every tap of `plan` by the rescale rule; each reducer takes each block of `plan.examples`.
 
     inputs: one tensor per argument, examples along axis 0; baselines: the same shapes, or one row for all examples;
-    integers stay as they are in `inputs`. Raises IntegerInputs, NotFinite, BadTarget, ChangingGraph, and SweepRefused
-    where something without a rule lies between a tap and the target. Hooks and flags are put back also then.
+    integers stay as they are in `inputs`. Where the device runs out of memory the chunks are halved from that block on,
+    which the ends tell. Raises IntegerInputs, NotFinite, BadTarget, ChangingGraph, and SweepRefused where something
+    without a rule lies between a tap and the target, or no example fits. Hooks and flags are put back also then.
     """
     if not any(tensor.is_floating_point() for tensor in inputs):
         raise IntegerInputs(str(inputs[0].dtype).removeprefix("torch."))
-    examples, found = len(inputs[0]), list[Endpoints]()
-    target.check((0, *probe.output_shape), examples)
-    blocks = ceil(examples / plan.examples)
+    target.check((0, *probe.output_shape), len(inputs[0]))
+    found, chunks, device = list[Endpoints](), Chunks.of(plan, probe, on_chunk=on_chunk), torch.device(plan.device)
     with seen_through(model):
         passes = _Contributions(model, probe, plan)
-        for done in range(blocks):
-            start, stop = done * plan.examples, min((done + 1) * plan.examples, examples)
-            ends = ends_of(probe, inputs, baselines, target, start, stop, torch.device(plan.device))
-            found.append(passes.of(ends, reducers))
-            if on_chunk is not None:
-                on_chunk((done + 1) / blocks)
-    return Endpoints(torch.cat([each.output for each in found]), torch.cat([each.baseline_output for each in found]))
+
+        def work(start: int, stop: int) -> tuple[Endpoints, list[Block]]:
+            made = passes.of(ends_of(probe, inputs, baselines, target, start, stop, device))
+            chunks.finished()
+            return made
+
+        for ended, blocks in chunks.over(len(inputs[0]), work):
+            found.append(ended)
+            for block in blocks:
+                for reducer in reducers:
+                    reducer.take(block)
+            blocks.clear()  # not held while the next ones are found
+    output, origin = ([getattr(each, end) for each in found] for end in ("output", "baseline_output"))
+    return Endpoints(torch.cat(output), torch.cat(origin), tuple(chunks.shrunk))
 
 
 class _Contributions:
@@ -191,8 +197,8 @@ class _Contributions:
         self._first = {tap.place for tap in self._taps.values() if not tap.upstream & set(plan.taps)}
         self._passes = Passes(model, probe, self._taps)
 
-    def of(self, ends: Ends, reducers: Sequence[Reducer]) -> Endpoints:
-        """Gives the block's contributions to the reducers, one tap after the other; returns the targets."""
+    def of(self, ends: Ends) -> tuple[Endpoints, list[Block]]:
+        """The targets of a block, and its contributions at each tap."""
         before, after = Calls(needs_values), Calls(needs_values)
         origin = self._passes.origin(ends, before)
         here = self._passes.forward(ends, ends.inputs, after)
@@ -202,10 +208,7 @@ class _Contributions:
         blocks = [self._block(tap, made[place], ends) for place, tap in self._taps.items()]
         if blocks and not bool(torch.isfinite(torch.stack([each.absolute for each in blocks])).all()):
             raise NotFinite(next(each.key for each in blocks if not bool(torch.isfinite(each.absolute).all())))
-        for block in blocks:
-            for reducer in reducers:
-                reducer.take(block)
-        return Endpoints(outputs.to("cpu", torch.float64), origin.scores.to("cpu", torch.float64))
+        return Endpoints(outputs.to("cpu", torch.float64), origin.scores.to("cpu", torch.float64)), blocks
 
     def _prepare(self, here: Forward, pairs: Sequence[Pair]) -> None:
         """Puts the rules in the place of derivatives. Raises SweepRefused where one is missing."""

@@ -25,12 +25,12 @@ from workers.suffix.quote import quote, widened
 from workers.suffix.rerun import Rerun
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.method import settings
 from workers.sweep.plan import Plan, Quote, select
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
-from workers.sweep.run import OnChunk
 from workers.sweep.watch import differentiable_recurrence, frozen
 
 MOST_GROUPS = 1 << 14
@@ -133,9 +133,13 @@ def _means(ready: Prepared, chunks: Plan) -> dict[str, Tensor]:
     """Each unit's mean over all examples of the question, of which these may be a few: (1, units...)."""
     taps, inputs = [ready.probe.tap(key) for key in chunks.taps], ready.others or ready.x
     rerun, sums = Rerun(ready.model, ready.probe), _zeros(ready, chunks)
+
+    def recorded(start: int, stop: int) -> dict[str, Tensor]:
+        some = tuple(each[start:stop].to(chunks.device) for each in inputs)
+        return rerun.record(some, taps).values
+
     with frozen(ready.model), differentiable_recurrence(ready.model):
-        for start in range(0, len(inputs[0]), chunks.examples):
-            some = tuple(each[start : start + chunks.examples].to(chunks.device) for each in inputs)
-            for key, value in rerun.record(some, taps).values.items():
+        for values in Chunks(1, chunks.examples, fixed=ready.probe.rows).over(len(inputs[0]), recorded):
+            for key, value in values.items():
                 sums[key] += value.sum(0, keepdim=True)
     return {key: total / len(inputs[0]) for key, total in sums.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,34 +12,32 @@ from workers.numerics.determinism import NotFinite
 from workers.suffix.case import Case
 from workers.suffix.rerun import Rerun
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks
 from workers.sweep.probe import Tap
 from workers.sweep.reducers import Block
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Ends:
-    """The target at the inputs and at the baselines, case after case."""
+    """The target at the inputs and at the baselines of one case; each (examples,), float64, on the cpu."""
 
-    def __init__(self) -> None:
-        self._output: list[Tensor] = []
-        self._origin: list[Tensor] = []
+    output: Tensor
+    origin: Tensor
 
-    def record(
-        self, rerun: Rerun, case: Case, taps: Sequence[Tap], at_baselines: Sequence[Tap]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The values of `taps` at the inputs, and of some at the baselines of `case`, (examples, units...) by key."""
-        at_x, at_origin = rerun.record(case.x, taps), rerun.record(case.origin, at_baselines)
-        self._output.append(case.target.select(at_x.output, len(case)).to("cpu", torch.float64))
-        self._origin.append(case.target.select(at_origin.output, len(case)).to("cpu", torch.float64))
-        return at_x.values, at_origin.values
 
-    @property
-    def latest(self) -> tuple[Tensor, Tensor]:
-        """The target at the inputs and at the baselines of the last case; each (examples,), float64, on the cpu."""
-        return self._output[-1], self._origin[-1]
+def record(
+    rerun: Rerun, case: Case, taps: Sequence[Tap], at_baselines: Sequence[Tap]
+) -> tuple[Ends, dict[str, Tensor], dict[str, Tensor]]:
+    """The ends, the values of `taps` at the inputs, and of some at the baselines, (examples, units...) by key."""
+    at_x, at_origin = rerun.record(case.x, taps), rerun.record(case.origin, at_baselines)
+    output, origin = (case.target.select(each.output, len(case)).to("cpu", torch.float64) for each in (at_x, at_origin))
+    return Ends(output, origin), at_x.values, at_origin.values
 
-    def joined(self) -> Endpoints:
-        """Over all cases."""
-        return Endpoints(torch.cat(self._output), torch.cat(self._origin))
+
+def joined(ends: Sequence[Ends], chunks: Chunks) -> Endpoints:
+    """Over all cases; and where `chunks` had to be halved."""
+    output, origin = torch.cat([each.output for each in ends]), torch.cat([each.origin for each in ends])
+    return Endpoints(output, origin, tuple(chunks.shrunk))
 
 
 def block_of(tap: Tap, case: Case, attribution: Tensor, *, still: bool) -> Block:

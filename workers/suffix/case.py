@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from workers.sweep.plan import Plan
 from workers.sweep.ready import Prepared
 from workers.sweep.target import Target
 
@@ -35,18 +33,16 @@ class Case:
         return (~moves).nonzero().flatten()
 
 
-def cases(ready: Prepared, chunks: Plan) -> Iterator[Case]:
-    """The examples in blocks as `chunks` says, in order."""
-    for start in range(0, len(ready), chunks.examples):
-        stop = min(start + chunks.examples, len(ready))
-        x = tuple(each[start:stop].to(chunks.device) for each in ready.x)
-        origin = tuple(
-            (base if len(base) == 1 else base[start:stop]).to(chunks.device).expand_as(given)
-            if given.is_floating_point()
-            else given
-            for base, given in zip(ready.origin, x, strict=True)
-        )
-        yield Case(start, stop, x, origin, ready.target.of(start, stop))
+def case(ready: Prepared, start: int, stop: int, device: str) -> Case:
+    """The examples start:stop, on `device`."""
+    x = tuple(each[start:stop].to(device) for each in ready.x)
+    origin = tuple(
+        (base if len(base) == 1 else base[start:stop]).to(device).expand_as(given)
+        if given.is_floating_point()
+        else given
+        for base, given in zip(ready.origin, x, strict=True)
+    )
+    return Case(start, stop, x, origin, ready.target.of(start, stop))
 
 
 def repeated(tensors: tuple[Tensor, ...], times: int) -> tuple[Tensor, ...]:

@@ -15,29 +15,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from workers.numerics.memory import KeptPages, keep_freed_pages
+from workers.numerics.memory import keep_freed_pages
 from workers.numerics.quadrature import Quadrature, gauss_legendre, uniform
 from workers.suffix import against_captum
-from workers.suffix.blocks import Ends, block_of
-from workers.suffix.case import Case, cases
+from workers.suffix.blocks import Ends, block_of, joined, record
+from workers.suffix.case import Case, case
 from workers.suffix.own_line import why_own_line_jumps
 from workers.suffix.quote import quote
 from workers.suffix.rerun import Rerun
 from workers.suffix.scores import Scores
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.method import settings
 from workers.sweep.plan import Plan, Quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
-from workers.sweep.reducers import Reducer
+from workers.sweep.reducers import Block, Reducer
 from workers.sweep.rules import Rule
-from workers.sweep.run import OnChunk
 from workers.sweep.watch import differentiable_recurrence, frozen
 
 
@@ -93,27 +94,15 @@ class LayerIntegratedGradients:
         seed: int,  # noqa: ARG002  # nothing is drawn
     ) -> Endpoints:
         keep_freed_pages()
-        taps = [ready.probe.tap(key) for key in chunks.taps]
-        rerun, ends, pages = Rerun(ready.model, ready.probe), Ends(), KeptPages()
-        spans = _spans(self.quadrature, chunks.points)
-        total, done = len(range(0, len(ready), chunks.examples)) * len(taps) * len(spans), 0
+        walked, ends = _Lines(ready, chunks, self.quadrature, on_chunk), list[Ends]()
         with frozen(ready.model), differentiable_recurrence(ready.model):
-            scores = Scores(rerun)
-            for case in cases(ready, chunks):
-                at_x, at_origin = ends.record(rerun, case, taps, taps)
-                for tap in taps:
-                    change = at_x.pop(tap.key).sub_(base := at_origin.pop(tap.key))
-                    mean = torch.zeros_like(base)
-                    for step in _mean_slopes(scores, tap, case, base, change, spans):
-                        mean += step
-                        done += 1
-                        pages.after_chunk()
-                        if on_chunk is not None:
-                            on_chunk(done / total)
-                    made = block_of(tap, case, mean.mul_(change), still=True)
+            for ended, made in walked.chunks.over(len(ready), walked.block):
+                ends.append(ended)
+                for block in made:
                     for reducer in reducers:
-                        reducer.take(made)
-        return ends.joined()
+                        reducer.take(block)
+                made.clear()  # not held while the next ones are found
+        return joined(ends, walked.chunks)
 
     def verify(
         self,
@@ -127,26 +116,41 @@ class LayerIntegratedGradients:
         return against_captum.integrated_gradients(ready, chunks, ours, steps=self.steps, rule=self.rule)
 
 
-def _spans(quadrature: Quadrature, points: int) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Nodes and weights in chunks."""
-    nodes, weights = quadrature.nodes, quadrature.weights
-    return [(nodes[at : at + points], weights[at : at + points]) for at in range(0, len(nodes), points)]
+class _Lines:
+    """Every layer along its own line, for one block of examples after the other, whose chunks may have to be halved."""
 
+    def __init__(self, ready: Prepared, plan: Plan, quadrature: Quadrature, on_chunk: OnChunk | None) -> None:
+        self._ready, self._quadrature, self._device = ready, quadrature, plan.device
+        self._taps = [ready.probe.tap(key) for key in plan.taps]
+        self._rerun = Rerun(ready.model, ready.probe)
+        self._scores: dict[int, Scores] = {}  # by a chunk's points: smaller ones learn anew where one row is enough
+        self.chunks = Chunks.of(
+            plan, ready.probe, lambda points: ceil(len(quadrature.nodes) / points) * len(plan.taps), on_chunk
+        )
 
-def _mean_slopes(
-    scores: Scores,
-    tap: Tap,
-    case: Case,
-    base: Tensor,
-    change: Tensor,
-    spans: Sequence[tuple[tuple[float, ...], tuple[float, ...]]],
-) -> Iterator[Tensor]:
-    """The weighted gradients of each chunk, summed over its points: (examples, units...)."""
-    for alphas, weights in spans:
-        along = [
-            torch.tensor(each, dtype=base.dtype, device=base.device).view(-1, *[1] * base.ndim)
-            for each in (alphas, weights)
-        ]
-        scored = scores.at(tap, case, (along[0] * change).add_(base), slopes=True)
-        if scored.slope is not None:
-            yield scored.slope.mul_(along[1]).sum(0)
+    def block(self, start: int, stop: int) -> tuple[Ends, list[Block]]:
+        """The attributions of the examples start:stop at each tap."""
+        of, made = case(self._ready, start, stop, self._device), list[Block]()
+        ends, at_x, at_origin = record(self._rerun, of, self._taps, self._taps)
+        for tap in self._taps:
+            change = at_x.pop(tap.key).sub_(base := at_origin.pop(tap.key))
+            mean = torch.zeros_like(base)
+            for step in self._mean_slopes(tap, of, base, change):
+                mean += step
+            made.append(block_of(tap, of, mean.mul_(change), still=True))
+        return ends, made
+
+    def _mean_slopes(self, tap: Tap, of: Case, base: Tensor, change: Tensor) -> Iterator[Tensor]:
+        """The weighted gradients of each chunk, summed over its points: (examples, units...)."""
+        points = self.chunks.points
+        scores = self._scores.setdefault(points, Scores(self._rerun))
+        for at in range(0, len(self._quadrature.nodes), points):
+            along = [
+                torch.tensor(each[at : at + points], dtype=base.dtype, device=base.device).view(-1, *[1] * base.ndim)
+                for each in (self._quadrature.nodes, self._quadrature.weights)
+            ]
+            scored = scores.at(tap, of, (along[0] * change).add_(base), slopes=True)
+            if scored.slope is not None:
+                yield scored.slope.mul_(along[1]).sum(0)
+            del scored
+            self.chunks.finished()

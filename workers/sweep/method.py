@@ -12,11 +12,11 @@ from torch import Tensor
 
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import OnChunk
 from workers.sweep.plan import Plan, Quote
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Keep, Reducer
-from workers.sweep.run import OnChunk
 
 Explain = Callable[[Prepared], dict[str, Tensor]]
 """Whole attributions of a handful of examples: (n, units...) by the key of the tap."""

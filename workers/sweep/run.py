@@ -7,7 +7,7 @@ then. What a reading makes of them is its own affair (`readings`); conductance i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from math import ceil
 
@@ -15,23 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from workers.numerics.determinism import NotFinite
-from workers.numerics.memory import KeptPages, keep_freed_pages
+from workers.numerics.memory import keep_freed_pages
 from workers.sweep.block import At, Examples, padded, straight
 from workers.sweep.completeness import Endpoints, Shrunk
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.looks import Place
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.question import Question, Reading
 from workers.sweep.reducers import Block, Reducer
-from workers.sweep.refusals import ChangingGraph, IntegerInputs, SweepRefused
+from workers.sweep.refusals import ChangingGraph, IntegerInputs
 from workers.sweep.rules import PathSum, Rule, nodes
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
 _EVALUATED_ROWS = 64
-
-OnChunk = Callable[[float], None]
-"""Called with the fraction done after every chunk; an exception from it ends the sweep."""
 
 
 def sweep(
@@ -84,43 +82,34 @@ def walk(
     examples = len(inputs[0])
     for question in questions:
         question.target.check((0, *probe.output_shape), examples)
+    chunks = Chunks.of(plan, probe, lambda together: ceil(len(points) / together), on_chunk)
     ends: list[list[Endpoints]] = []
     with frozen(model), differentiable_recurrence(model):
-        run = _Walk(model, probe, plan, points, questions, at)
-        left = run.chunks_of(examples)
-        done, start, pages = 0, 0, KeptPages() if left > 1 else None
-        while start < examples:
-            block = Examples.cut(inputs, baselines, start, min(start + run.examples, examples), plan.device)
-            try:
-                ended = run.ends(block)
-                for _ in run.chunks(block):
-                    done, left = done + 1, left - 1
-                    if pages is not None:
-                        pages.after_chunk()
-                    if on_chunk is not None:
-                        on_chunk(done / (done + left))
-            except torch.OutOfMemoryError as error:
-                run.halve(block, error)
-                left = run.chunks_of(examples - start)
-                continue
+        run = _Walk(model, probe, plan, points, questions, at, chunks)
+
+        def work(start: int, stop: int) -> tuple[Examples, list[Endpoints]]:
+            block = Examples.cut(inputs, baselines, start, stop, plan.device)
+            return block, run.through(block)
+
+        for block, ended in chunks.over(examples, work):
             run.finish(block)
             ends.append(ended)
-            start = block.stop
-    return [_joined(each, tuple(run.shrunk)) for each in zip(*ends, strict=True)]
+            del block  # not held while the next one is worked out
+    return [_joined(each, tuple(chunks.shrunk)) for each in zip(*ends, strict=True)]
 
 
 def outputs(model: nn.Module, inputs: tuple[Tensor, ...], rows: int | None, target: Target) -> Tensor:
     """The output that `target` reads, for all examples: (examples, ...), without gradients.
 
-    rows: the one batch size the model takes, None if any.
+    rows: the one batch size the model takes, None if any. Raises SweepRefused where the device has no memory for one.
     """
-    size, read = rows or _EVALUATED_ROWS, []
+
+    def read(start: int, stop: int) -> Tensor:
+        some = tuple(tensor[start:stop] for tensor in inputs)
+        return target.read(model(*padded(some, rows or 1)))[: stop - start].clone()
+
     with torch.no_grad():
-        for start in range(0, len(inputs[0]), size):
-            some = tuple(tensor[start : start + size] for tensor in inputs)
-            count = len(some[0])
-            read.append(target.read(model(*padded(some, rows or 1)))[:count].clone())
-    return torch.cat(read)
+        return torch.cat(list(Chunks(1, rows or _EVALUATED_ROWS, fixed=rows).over(len(inputs[0]), read)))
 
 
 def _joined(ends: Sequence[Endpoints], shrunk: tuple[Shrunk, ...]) -> Endpoints:
@@ -131,12 +120,11 @@ class _Walk:
     """The state of one walk: what is watched, and the readings of the block in hand."""
 
     def __init__(
-        self, model: nn.Module, probe: Probe, plan: Plan, points: Sequence[float], questions: Sequence[Question], at: At
-    ) -> None:
+        self, model: nn.Module, probe: Probe, plan: Plan, points: Sequence[float], questions: Sequence[Question],
+        at: At, chunks: Chunks,
+    ) -> None:  # fmt: skip
         self._model, self._probe, self._plan = model, probe, plan
-        self._all, self._at = points, at
-        self._together, self.examples = plan.points, plan.examples
-        self.shrunk: list[Shrunk] = []
+        self._all, self._at, self._chunks = points, at, chunks
         self._backward = any(question.gradients for question in questions)
         self._taps: dict[Place, Tap] = {tap.place: tap for tap in (probe.tap(key) for key in plan.taps)}
         self._first = {tap.place for tap in self._taps.values() if not tap.upstream & set(plan.taps)}
@@ -152,29 +140,17 @@ class _Walk:
         self._sources: list[Tensor] = []
         self._rows, self._points = (0, 0), 0
 
-    @property
-    def _spans(self) -> list[Sequence[float]]:
-        return [self._all[first : first + self._together] for first in range(0, len(self._all), self._together)]
+    def through(self, block: Examples) -> list[Endpoints]:
+        """Runs every chunk of `block`, whose readings are then whole; each question's target at its ends."""
+        try:
+            ended = self._ends(block)
+            self._run(block)
+        except torch.OutOfMemoryError:
+            self._readings, self._values, self._sources = {}, {}, []
+            raise
+        return ended
 
-    def chunks_of(self, examples: int) -> int:
-        """How many chunks so many examples take."""
-        return ceil(examples / self.examples) * len(self._spans)
-
-    def halve(self, block: Examples, error: torch.OutOfMemoryError) -> None:
-        """Makes chunks of half the rows, from `block` on, of which nothing has been given away."""
-        self._readings, self._values, self._sources = {}, {}, []
-        if self._probe.rows is not None or self._together * self.examples == 1:
-            raise SweepRefused(
-                f"the device has no memory for {self._probe.rows or 1} row(s) of this model; ask for fewer layers, or"
-                f" use a device with more memory ({error})"
-            ) from error
-        if self.examples > 1:
-            self.examples = ceil(self.examples / 2)
-        else:
-            self._together = ceil(self._together / 2)
-        self.shrunk.append(Shrunk(block.start, self._together, self.examples))
-
-    def ends(self, block: Examples) -> list[Endpoints]:
+    def _ends(self, block: Examples) -> list[Endpoints]:
         """Each question's target at the block's inputs and baselines."""
         n, fixed = len(block), self._probe.rows
         if fixed is None or fixed >= 2 * n:
@@ -183,9 +159,10 @@ class _Walk:
         output, origin = (self._evaluate(block, straight(block, [alpha]), n) for alpha in (1.0, 0.0))
         return [Endpoints(at_x, at_base) for at_x, at_base in zip(output, origin, strict=True)]
 
-    def chunks(self, block: Examples) -> Iterator[None]:
-        """Runs forward and backward for each span of points, yielding after each."""
-        spans = self._spans
+    def _run(self, block: Examples) -> None:
+        """Forward and backward for each span of points."""
+        together = self._chunks.points
+        spans = [self._all[first : first + together] for first in range(0, len(self._all), together)]
         self._readings = {
             (at, place): question.begin(tap, self._zeros(tap, block), len(spans))
             for at, question in enumerate(self._questions)
@@ -196,7 +173,7 @@ class _Walk:
         with torch.set_grad_enabled(self._backward), Watch(self._model, self._see, layers) as watch:
             for span in spans:
                 self._step(watch, block, span)
-                yield
+                self._chunks.finished()
 
     def finish(self, block: Examples) -> None:
         """Gives the block's attributions to the reducers, one question after the other, one tap at a time."""

@@ -13,7 +13,7 @@ from tests.references.suffix import layer_integrated_gradients, replaced, value
 from tests.workers.suffix.families import FAMILIES, Slyly
 from tests.workers.suffix.made import attributed, chunks_of, prepared
 from workers.numerics.determinism import NotFinite
-from workers.suffix.case import cases
+from workers.suffix.case import case
 from workers.suffix.integrated_gradients import LayerIntegratedGradients
 from workers.suffix.rerun import Rerun
 from workers.suffix.scores import Scores
@@ -197,11 +197,11 @@ def one_row_is_enough(network: nn.Module, x: Tensor) -> dict[str, bool]:
     """By layer, whether one row before it was found to serve all values at it."""
     ready = prepared(network, x, torch.zeros_like(x), Target.classes(1))
     taps = [tap for tap in ready.probe.taps if tap.status == "on_path" and tap.same_as is None]
-    scores, (case,) = Scores(Rerun(ready.model, ready.probe)), cases(ready, ready.plan(4, 1 << 30, 1))
+    scores, of = Scores(Rerun(ready.model, ready.probe)), case(ready, 0, len(ready), "cpu")
     values = Rerun(ready.model, ready.probe).record((x,), taps).values
     for tap in taps:
         several = torch.stack([values[tap.key] * (0.5 + i) for i in range(4)])
-        scores.at(tap, case, several, slopes=True)
+        scores.at(tap, of, several, slopes=True)
     return {key: enough for (key, _), enough in scores.once.items()}
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from workers.sweep.block import At, straight
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import OnChunk
 from workers.sweep.method import settings
 from workers.sweep.methods.twin import NoTwin, One, Theirs, compared
 from workers.sweep.plan import Plan, Quote, quote, select
@@ -24,7 +25,7 @@ from workers.sweep.question import Question, Reading
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk, walk
+from workers.sweep.run import walk
 
 _NAMED = 3
 

@@ -26,6 +26,7 @@ from workers.numerics.quadrature import Quadrature
 from workers.sweep.block import Examples, padded, straight
 from workers.sweep.captum_check import Verification, obstacle
 from workers.sweep.completeness import Endpoints
+from workers.sweep.halving import Chunks, OnChunk
 from workers.sweep.jump import why_jumps
 from workers.sweep.method import settings
 from workers.sweep.methods.along import applicable, fitting, held, in_flight
@@ -38,8 +39,10 @@ from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, SweepRefused, UnknownTap
 from workers.sweep.rules import Rule
-from workers.sweep.run import OnChunk
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
+
+_Worked = tuple[Examples, Tensor, OwnConductance, dict[str, Tensor]]
+"""A block, the target at its ends, what its units do themselves, and the attributions by input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,26 +99,31 @@ class NeuronConductance:
         on_chunk: OnChunk | None,
         seed: int,  # noqa: ARG002  # nothing is drawn
     ) -> Endpoints:
-        meant, n, done = self._meant(ready), len(ready), 0
-        spans = ceil(len(self._points.nodes) / chunks.points)
-        ends: list[Tensor] = []
-        sums: list[Tensor] = []
+        meant, number = self._meant(ready), len(self._points.nodes)
+        chunked = Chunks.of(chunks, ready.probe, lambda points: ceil(number / points), on_chunk)
+        ends, sums = list[Tensor](), list[Tensor]()
+
+        def work(start: int, stop: int) -> _Worked:
+            block = Examples.cut(ready.x, ready.origin, start, stop, chunks.device)
+            at_ends, values = self._ends(ready, meant, block)
+            own = OwnConductance(values[1])
+            totals = {key: self._zeros(ready, key, block) for key in chunks.taps}
+            for at in range(0, number, chunked.points):
+                self._chunk(ready, meant, block, slice(at, at + chunked.points), totals, own)
+                chunked.finished()
+            own.finish(values[0])
+            return block, at_ends, own, totals
+
         with frozen(ready.model), differentiable_recurrence(ready.model):
-            for start in range(0, n, chunks.examples):
-                block = Examples.cut(ready.x, ready.origin, start, min(start + chunks.examples, n), chunks.device)
-                at_ends, values = self._ends(ready, meant, block)
+            for block, at_ends, own, totals in chunked.over(len(ready), work):
                 ends.append(at_ends)
-                own = OwnConductance(values[1])
-                totals = {key: self._zeros(ready, key, block) for key in chunks.taps}
-                for at in range(0, len(self._points.nodes), chunks.points):
-                    self._chunk(ready, meant, block, slice(at, at + chunks.points), totals, own)
-                    done += 1
-                    if on_chunk is not None:
-                        on_chunk(done / (spans * ceil(n / chunks.examples)))
-                own.finish(values[0])
                 sums.append(torch.stack([own.total, own.gross, _give(ready, block, totals, reducers)]))
+                totals.clear()  # not held while the next ones are found
         both, (total, gross, summed) = torch.cat(ends, 1), torch.cat(sums, 1)
-        return UnitEnds(both[0], both[1], own=total, gross=gross, summed=summed, unsummed=_unsummed(ready, chunks.taps))
+        return UnitEnds(
+            both[0], both[1], tuple(chunked.shrunk), own=total, gross=gross, summed=summed,
+            unsummed=_unsummed(ready, chunks.taps),
+        )  # fmt: skip
 
     def verify(
         self,

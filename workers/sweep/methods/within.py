@@ -24,6 +24,7 @@ from torch import Tensor
 from workers.numerics.memory import give_back_freed_pages
 from workers.sweep.captum_check import Verification
 from workers.sweep.completeness import Endpoints, completeness
+from workers.sweep.halving import OnChunk
 from workers.sweep.method import Method, settings
 from workers.sweep.methods.along import fitting, held
 from workers.sweep.methods.conductance import Conductance
@@ -33,7 +34,6 @@ from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.reducers import Block, Keep, Reducer
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.run import OnChunk
 
 LEAST_STEPS = 8
 """Steps of the first round."""
