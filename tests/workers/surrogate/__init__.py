@@ -1,0 +1,1 @@
+"""The surrogate engine, on neighbourhoods that are made here."""
