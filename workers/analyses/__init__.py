@@ -15,6 +15,7 @@ from workers.analyses import (
     layer_integrated_gradients,
     layer_internal_influence,
     lime_image,
+    lime_text,
     logit_lens,
     neuron_conductance,
     occlusion,
@@ -43,4 +44,5 @@ KINDS = Registry(
     attention_rollout.KIND,
     logit_lens.KIND,
     lime_image.KIND,
+    lime_text.KIND,
 )

@@ -5,7 +5,7 @@ Ribeiro, Singh and Guestrin, "Why should I trust you?", arXiv:1602.04938, sectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -14,11 +14,14 @@ from torch import Tensor
 
 from service.contracts.base import WHOLE
 from workers.lime.kind import lime_kind
+from workers.lime.outcome import Shown
 from workers.lime.parameters import LimeParameters
-from workers.lime.spec import Around, Lime
+from workers.lime.spec import Around, Drawn, Lime
 from workers.neighbourhoods.image import ImageNeighbourhood, ImageSettings, image
 from workers.neighbourhoods.segments import Segmentation
 from workers.passes.predicting import Predicting
+from workers.pictures.colours import RAISES
+from workers.pictures.segments import Parted, segment_strip
 from workers.surrogate.neighbourhood import Floats
 
 _Row = Annotated[tuple[Annotated[int, Field(ge=0, le=2**31), WHOLE], ...], Field(max_length=1024, strict=False)]
@@ -75,6 +78,37 @@ def _shares(around: ImageNeighbourhood, attribution: Tensor) -> Floats:
     return sums.index_add_(0, places, attribution.double().flatten()).numpy()
 
 
+def _pictures(drawn: Sequence[Drawn]) -> tuple[tuple[Shown, bytes], ...]:
+    examples = [
+        Parted(
+            picture=each.neighbourhood.picture, labels=each.neighbourhood.segments.labels,
+            coefficients=each.coefficients.numpy(), errors=each.errors.numpy(),
+        )
+        for each in drawn
+    ]  # fmt: skip
+    names = [f"example {each.index}" for each in drawn]
+    same = {each.targets for each in drawn}
+    targets = drawn[0].targets if len(same) == 1 else tuple(each.partition(": ")[0] for each in drawn[0].targets)
+    shown = Shown(
+        artifact="segments.png",
+        title="Which segments the surrogates rest on",
+        alternative=f"The first {len(drawn)} examples, one a row, and beside each its segments, coloured by their"
+        f" coefficients for {', '.join(targets)}.",
+        caption=f"{RAISES} Hatched: not told from 0. Segments without colour are not kept. Each row has its own scale,"
+        " written beside it; the tables below hold the numbers. The first examples, not chosen.",
+        index=None,
+    )
+    return ((shown, segment_strip(examples, targets, drawn[0].unit, names=names)),)
+
+
+def _notes(around: ImageNeighbourhood) -> tuple[str, ...]:
+    still = [around.names[k] for k in around.inert]
+    if not still:
+        return ()
+    named = ", ".join(still[:8]) + (", …" if len(still) > 8 else "")
+    return (f"{len(still)} segments look the same when they are hidden, so that no model can miss them: {named}.",)
+
+
 def _arrays(around: ImageNeighbourhood) -> Mapping[str, Tensor]:
     return {"segments": torch.from_numpy(around.segments.labels.copy()).to(torch.int32)}
 
@@ -94,6 +128,8 @@ KIND = lime_kind(
         meaning=_meaning,
         shares=_shares,
         position=lambda around: around.position,
+        notes=_notes,
+        pictures=_pictures,
         arrays=_arrays,
         limits=(
             "A hidden segment is filled, and the fill may look like something of its own: another one asks otherwise.",

@@ -23,6 +23,7 @@ Scale = Literal["output", "probability"]
 KINDS_BY_INPUT = {
     "image": "lime_image", "table": "lime_tabular", "text": "lime_text", "tokens": "lime_text", "series": "lime_series",
 }  # fmt: skip
+_OF_TOKENS = ("next_token", "seq2seq")
 _HELD = 8
 """Neighbourhoods of so many first examples are kept: they are asked about by applies, plan, compute, pictures and
 controls."""
@@ -85,7 +86,9 @@ class Case:
         row = found.of(index, index + 1).index
         assert row is not None
         number, names = int(row[0, found.axis - 1]), self.subject.facts.output.classes
-        return names[number][:128] if number < len(names) else f"number {number}"
+        if number < len(names):
+            return names[number][:128]
+        return f"id {number}" if self.subject.facts.task in _OF_TOKENS else f"number {number}"
 
 
 _READY: WeakKeyDictionary[nn.Module, dict[tuple[str, LimeParameters], Case]] = WeakKeyDictionary()

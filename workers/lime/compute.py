@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -101,54 +101,55 @@ def _explained(asked: LimePass, case: Case, index: int, made: Made, told: Callab
         unpaired = replace(settings, paired=False, settle=False)
         given = reference.sampled(around, careful, seed, unpaired, lambda part: told(part / 2))
     try:
-        found = _surrogates(around, careful, settings, seed, given if by_lime else None, told)
+        found = None if by_lime else explain(around, careful, settings, seed, told)
+        if given is not None:
+            found = _beside_lime(asked, case, index, around, given, found, made)
     except NoSurrogate as refused:
         because = f" The network said: {careful.because}" if careful.because else ""
         raise AnalysisError("no-surrogate", f"{refused}{because}") from refused
-    if given is not None:
-        ours = explain(
-            reference.Replayed(around, given), reference.Replayed(around, given).predict,
-            replace(settings, paired=False, settle=False), seed,
-        )  # fmt: skip
-        made.verified.extend(_verified(case, index, ours, around, given, settings))
+    assert found is not None
     names = [case.class_name(at, index) for at in range(len(case.parameters.targets))]
     most = most_features(len(case), len(names), case.parameters.features)
     made.examples[index] = example(
-        index, found, around, case.parameters.targets, names, careful.because, most, settings
+        index, found, around, case.parameters.targets, names, careful.because, most, settings, case.kind.notes(around)
     )
     made.arrays.update({f"{name}/{index}": each for name, each in _arrays(case, around, found).items()})
 
 
-def _surrogates(
+def _beside_lime(
+    asked: LimePass,
+    case: Case,
+    index: int,
     around: Neighbourhood,
-    careful: Careful,
-    settings: Settings,
-    seed: int,
-    by_lime: reference.Sampled | None,
-    told: Callable[[float], None],
+    given: reference.Sampled,
+    found: Explained | None,
+    made: Made,
 ) -> Explained:
-    """By our engine; or by lime, from the samples `by_lime`, with our errors and stability."""
-    if by_lime is None:
-        return explain(around, careful, settings, seed, told)
-    replayed = reference.Replayed(around, by_lime)
-    found = explain(replayed, replayed.predict, settings, seed)
+    """`found`, or where there is none lime's surrogates with our errors and stability; what lime says is kept in
+    `made`."""
+    settings = replace(asked.settings, paired=False, settle=False)
+    replayed = reference.Replayed(around, given)
+    ours = explain(replayed, replayed.predict, settings, stream_seed(asked.digest, index))
+    reasons = [reference.obstacle(given, at, settings) for at in range(len(ours.labels))]
     theirs = tuple(
-        None if reference.obstacle(by_lime, at, settings) else reference.fitted(around, by_lime, at, settings)
-        for at in range(len(found.labels))
+        None if reason else reference.fitted(around, given, at, settings) for at, reason in enumerate(reasons)
     )
-    return reference.put_in(found, theirs)
+    if index in asked.verified:
+        made.verified.extend(_verified(case, index, ours, theirs, reasons, given))
+    return reference.put_in(ours, theirs) if found is None else found
 
 
 def _verified(
-    case: Case, index: int, ours: Explained, around: Neighbourhood, given: reference.Sampled, settings: Settings
+    case: Case,
+    index: int,
+    ours: Explained,
+    theirs: Sequence[reference.Fitted | None],
+    reasons: Sequence[str],
+    given: reference.Sampled,
 ) -> list[Verified]:
     made = []
-    for at, target in enumerate(case.parameters.targets):
-        reason = reference.obstacle(given, at, settings)
-        found = None
-        if not reason:
-            theirs = reference.fitted(around, given, at, settings)
-            found = reference.agreement(ours.labels[at], theirs, given.y[:, at])
+    for at, (target, their, reason) in enumerate(zip(case.parameters.targets, theirs, reasons, strict=True)):
+        found = None if their is None else reference.agreement(ours.labels[at], their, given.y[:, at])
         made.append(
             Verified(
                 index=index, target=target, difference=None if found is None else found.difference,

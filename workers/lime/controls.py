@@ -30,8 +30,9 @@ RERUNS = 3
 
 _PLANTED = (3.0, -2.0, 1.0)
 _HALF = 0.5
-_ROOM = 4
-"""Samples for each feature from which on noise must be told from a rule."""
+_ROOM, _CELLS = 10, 2_000_000
+"""Different samples for each feature, and as many by their weight, from which on noise cannot look like a rule; the
+most samples times features that a control draws."""
 
 _LIMIT = {"float32": 1e-3, "float64": 1e-8}
 """Of the largest coefficient: what the rounding of other blocks may move."""
@@ -143,16 +144,18 @@ def _planted(one: _One) -> Observed:
 
 
 def _wide(one: _One) -> int:
-    """Samples enough for every feature."""
-    return max(one.settings.samples, _ROOM * 2 * len(one.around.names))
+    """Samples enough for every feature, as far as memory allows."""
+    count = len(one.around.names)
+    return max(one.settings.samples, min(3 * _ROOM * count, _CELLS // count))
 
 
 def _noise(one: _One) -> Observed:
     draws = np.random.RandomState(one.seed)
     found = one.by(lambda z: draws.standard_normal(len(z)), _wide(one))
     local = found.labels[0]
-    if found.distinct < _ROOM * len(one.around.names):
-        return f"{found.distinct} different samples of {len(one.around.names)} features are too few to tell", None
+    told = min(float(found.distinct), found.effective)
+    if told < _ROOM * len(one.around.names):
+        return f"{told:.0f} different samples of {len(one.around.names)} features are too few to tell", None
     return f"{local.verdict}; held-out R² {local.held_out:.3g}", local.verdict == "not locally linear"
 
 

@@ -62,21 +62,26 @@ def _listed(partials: Sequence[Partial], name: str) -> list[JsonValue]:
 
 def _pictures(
     case: Case, explained: Sequence[Example], arrays: dict[str, Tensor]
-) -> tuple[list[tuple[Shown, bytes]], list[NotApplicable]]:
-    """Of the first examples and targets; one that cannot be drawn is told."""
-    made, missing = list[tuple[Shown, bytes]](), list[NotApplicable]()
+) -> tuple[tuple[tuple[Shown, bytes], ...], list[NotApplicable]]:
+    """Of the first examples and targets; why not, where they cannot be drawn."""
     if case.kind.pictures is None:
-        return made, missing
+        return (), []
+    found = []
     for example in explained[:MOST_PICTURED]:
-        for at, one in enumerate(example.explanations[:MOST_TARGETS_PICTURED]):
-            index = example.index
-            drawn = Drawn(
-                case=case.predicting, index=index, neighbourhood=case.at(index), explanation=one,
-                coefficients=arrays[f"coefficients/{index}"][at], whole=arrays[f"whole/{index}"][at],
-                errors=arrays[f"errors/{index}"][at].clamp(min=0), unit=case.unit, name=f"example-{index}-{at}",
-            )  # fmt: skip
-            try:
-                made += case.kind.pictures(drawn)
-            except AnalysisError as refused:
-                missing.append(NotApplicable(subject=f"picture of example {index}", because=refused.detail))
-    return made, missing
+        coefficients, errors, whole = (
+            arrays[f"{name}/{example.index}"][:MOST_TARGETS_PICTURED] for name in ("coefficients", "errors", "whole")
+        )
+        names = tuple(
+            one.target + (f": {one.class_name}" if one.class_name else "")
+            for one in example.explanations[:MOST_TARGETS_PICTURED]
+        )
+        found.append(
+            Drawn(
+                case=case.predicting, index=example.index, neighbourhood=case.at(example.index), targets=names,
+                coefficients=coefficients, errors=errors.clamp(min=0), whole=whole, unit=case.unit,
+            )
+        )  # fmt: skip
+    try:
+        return case.kind.pictures(found), []
+    except AnalysisError as refused:
+        return (), [NotApplicable(subject="pictures", because=refused.detail)]

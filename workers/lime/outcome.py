@@ -94,6 +94,9 @@ class Example(Value):
     effective: float = Field(description="How many samples of weight one would weigh as much.")
     kernel_width: float
     neighbourhood: dict[str, JsonValue]
+    notes: Annotated[tuple[Text, ...], Field(max_length=20, strict=False)] = Field(
+        (), description="What of the example is in no feature."
+    )
     explanations: Annotated[tuple[Explanation, ...], Field(strict=False)]
 
 
@@ -154,8 +157,7 @@ class Shown(Value):
     title: Annotated[str, Field(max_length=128)]
     alternative: Text
     caption: Text
-    index: Integer
-    target: TargetText
+    index: Integer | None = Field(description="The example; null where several are drawn together.")
 
 
 class LimeOutcome(Outcome):

@@ -76,15 +76,14 @@ def _doubt(outcome: LimeOutcome) -> str:
 
 def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ignore[type-arg] # as above
     blocks: list[Block] = [Prose(text=_asked(kind, outcome)), *_measures(outcome)]
+    notes = [f"Example {each.index}: {note}" for each in outcome.explained for note in each.notes]
+    if notes:
+        blocks.append(Prose(text=" ".join(notes)[:4000]))
+    blocks += _pictures(outcome, None)
     for example in outcome.explained[:_SHOWN_EXAMPLES]:
-        for one in example.explanations[:_SHOWN_TARGETS]:
-            blocks += [
-                Picture(title=each.title, artifact=each.artifact, alternative=each.alternative, caption=each.caption)
-                for each in outcome.pictures
-                if each.index == example.index and each.target == one.target
-            ]
-            if one.chosen:
-                blocks.append(tables.coefficients(kind, outcome, example, one))
+        blocks += _pictures(outcome, example.index)
+        shown = example.explanations[:_SHOWN_TARGETS]
+        blocks += [tables.coefficients(kind, outcome, example, one) for one in shown if one.chosen]
     blocks += [tables.surrogates(outcome), *tables.summaries(kind, outcome)]
     if outcome.picks:
         blocks.append(tables.picks(outcome))
@@ -95,6 +94,14 @@ def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ign
     if outcome.verified:
         blocks.append(tables.verified(outcome.verified))
     return tuple(blocks)
+
+
+def _pictures(outcome: LimeOutcome, index: int | None) -> list[Block]:
+    return [
+        Picture(title=each.title, artifact=each.artifact, alternative=each.alternative, caption=each.caption)
+        for each in outcome.pictures
+        if each.index == index
+    ]
 
 
 def _asked(kind: Lime, outcome: LimeOutcome) -> str:  # type: ignore[type-arg] # as above

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from workers.lime.outcome import Explanation, Shown
+from workers.lime.outcome import Shown
 from workers.lime.parameters import LimeParameters
 from workers.passes.predicting import Predicting
 from workers.surrogate.neighbourhood import Floats, Neighbourhood
@@ -21,30 +21,33 @@ Around = Callable[[int], Neighbourhood]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Drawn:
-    """One label of one example, to be drawn.
+    """One example, to be drawn, with the first of its targets.
 
-    coefficients, errors: (K,), of the chosen features, 0 elsewhere; an error that is not known is 0. whole: (K,), of
-    the surrogate on all features. unit: of all of them. name: what the artifact is called, without its ending.
+    targets: what to call each. coefficients, errors: (targets, K), of the chosen features, 0 elsewhere; an error that
+    is not known is 0. whole: (targets, K), of the surrogate on all features. unit: of all of them.
     """
 
     case: Predicting
     index: int
     neighbourhood: Any
-    explanation: Explanation
+    targets: tuple[str, ...]
     coefficients: Tensor
     errors: Tensor
     whole: Tensor
     unit: str
-    name: str
 
 
-Picture = Callable[[Drawn], tuple[tuple[Shown, bytes], ...]]
+Pictures = Callable[[Sequence[Drawn]], tuple[tuple[Shown, bytes], ...]]
 Meaning = Callable[[Any], tuple[str, ...] | None]
 Shares = Callable[[Any, Tensor], Floats]
 
 
 def _first(_: object) -> int:
     return 0
+
+
+def _none(_: object) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,8 @@ class Lime(Generic[P]):
     meaning: for a neighbourhood, what each feature is in whichever example it occurs; None where features of one
     example are not those of another. position: the input that a neighbourhood changes. shares: for a neighbourhood and
     an attribution of that input of its example, one number for each element or token, the sum over each feature, (K,).
-    pictures: of one label of one example. arrays: what else of a neighbourhood is kept per example, by name.
-    absent: what a feature that is not there is replaced by, in words.
+    notes: what of an example is in no feature, in sentences. pictures: of the first examples. arrays: what else of a
+    neighbourhood is kept per example, by name. absent: what a feature that is not there is replaced by, in words.
     formula: in Markdown. literature: of its page.
     """
 
@@ -77,7 +80,8 @@ class Lime(Generic[P]):
     meaning: Meaning
     shares: Shares
     position: Callable[[Any], int] = _first
-    pictures: Picture | None = None
+    notes: Callable[[Any], tuple[str, ...]] = _none
+    pictures: Pictures | None = None
     arrays: Callable[[Any], Mapping[str, Tensor]] | None = None
 
     @property

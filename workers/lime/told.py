@@ -33,12 +33,14 @@ def example(
     because: str,
     most: int,
     settings: Settings,
+    notes: Sequence[str],
 ) -> Example:
     """`most`: features listed of each target. because: why the network gave no number, where samples were lost."""
     return Example(
         index=index, features=len(around.names), samples=found.samples, distinct=found.distinct, lost=found.lost,
         lost_because=because[:4000] if found.lost else "", effective=found.effective,
         kernel_width=settings.kernel_width or around.kernel_width, neighbourhood=around.as_json(),
+        notes=tuple(each[:4000] for each in notes),
         explanations=tuple(
             _explanation(local, around.names, target, name, most)
             for local, target, name in zip(found.labels, targets, class_names, strict=True)
