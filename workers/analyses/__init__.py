@@ -15,6 +15,7 @@ from workers.analyses import (
     layer_integrated_gradients,
     layer_internal_influence,
     lime_image,
+    lime_series,
     lime_text,
     logit_lens,
     neuron_conductance,
@@ -45,4 +46,5 @@ KINDS = Registry(
     logit_lens.KIND,
     lime_image.KIND,
     lime_text.KIND,
+    lime_series.KIND,
 )

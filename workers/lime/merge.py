@@ -11,7 +11,7 @@ from service.contracts.outcome import NotApplicable
 from workers.kind import AnalysisError, Computed, Partial
 from workers.lime.across import picks, summaries
 from workers.lime.case import Case, Kind
-from workers.lime.findings import findings
+from workers.lime.findings import findings, place
 from workers.lime.outcome import Compared, Example, LimeOutcome, Shown, Verified
 from workers.lime.parameters import LimeParameters
 from workers.lime.spec import Drawn
@@ -82,6 +82,20 @@ def _pictures(
             )
         )  # fmt: skip
     try:
-        return case.kind.pictures(found), []
+        made = case.kind.pictures(found)
     except AnalysisError as refused:
         return (), [NotApplicable(subject="pictures", because=refused.detail)]
+    return tuple((_with_doubt(shown, explained[:MOST_PICTURED]), png) for shown, png in made), []
+
+
+def _with_doubt(shown: Shown, explained: Sequence[Example]) -> Shown:
+    """The caption says which of what is drawn must not be read."""
+    unread = [
+        place(example, one)
+        for example in explained
+        for one in example.explanations[:MOST_TARGETS_PICTURED]
+        if not one.legible and shown.index in (None, example.index)
+    ]
+    if not unread:
+        return shown
+    return shown.model_copy(update={"caption": f"{shown.caption} Not to be read: {'; '.join(unread)}."[:4000]})

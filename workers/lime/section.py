@@ -83,7 +83,7 @@ def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ign
     for example in outcome.explained[:_SHOWN_EXAMPLES]:
         blocks += _pictures(outcome, example.index)
         shown = example.explanations[:_SHOWN_TARGETS]
-        blocks += [tables.coefficients(kind, outcome, example, one) for one in shown if one.chosen]
+        blocks += [tables.coefficients(kind, outcome, example, one) for one in shown if one.chosen and one.legible]
     blocks += [tables.surrogates(outcome), *tables.summaries(kind, outcome)]
     if outcome.picks:
         blocks.append(tables.picks(outcome))
