@@ -17,6 +17,8 @@ from workers.attribution.outcome import Average, UnitSum
 from workers.attribution.parameters import AttributionParameters, layers_of, tolerance_of
 from workers.attribution.places import Maps, certified, maps
 from workers.attribution.spec import Attribution
+from workers.attribution.totals import MOST_CLASSES
+from workers.attribution.units import strongest, strongest_by_class
 from workers.kind import AnalysisError, Context, Part, Partial
 from workers.numerics.determinism import NotFinite, seed_for
 from workers.numerics.intervals import mean_t
@@ -75,6 +77,14 @@ class Case:
             named.setdefault(own, own if own in asked else tap.key)
         return named
 
+    @property
+    def classed(self) -> bool:
+        """Whether the examples are labelled by two classes or more, as many as are told apart."""
+        labels = self.ready.labels
+        if self.subject.facts.task != "classification" or labels is None or labels.ndim != 1:
+            return False
+        return 2 <= len(torch.unique(labels[labels >= 0])) <= MOST_CLASSES
+
     def seed(self, context: Context) -> int:
         """0 where nothing is drawn, so that equal passes of several analyses are one."""
         return seed_for(context.digest, 0) if self.kind.draws else 0
@@ -98,6 +108,7 @@ class Case:
             asked=self.parameters.asked, method=self.method, chunks=chunks, seed=self.seed(context),
             whole=tuple(key for key in chunks.taps if key in kept), maps=shown.of,
             first=max(VERIFIED, shown.examples, self.parameters.certificate_examples if checked else 0),
+            by_class=self.classed,
         )  # fmt: skip
 
 
@@ -151,6 +162,9 @@ def compute(kind: Kind, subject: Subject, part: Part, parameters: AttributionPar
     values: dict[str, JsonValue] = {
         "verified": verified, "certified": checked, "spread": spread, "steps": _steps(made, tolerance_of(parameters)),
         "halved": [asdict(each) for each in made.ends.shrunk], **_units(case.method, made.ends),
+        "units": strongest(made, names), "class_units": strongest_by_class(
+            made, names, case.ready.labels, subject.facts.output.classes
+        ),
     }  # fmt: skip
     return Partial(values=values, arrays=_arrays(request, made, names))
 

@@ -15,6 +15,7 @@ from workers.attribution.controls import CONTROL_EXAMPLES
 from workers.attribution.parameters import AttributionParameters
 from workers.attribution.places import unit_bytes
 from workers.kind import Quote
+from workers.passes.attribution import unit_means
 from workers.subject.subject import Subject
 from workers.sweep.plan import held_bytes
 
@@ -56,6 +57,8 @@ def estimate(kind: Kind, subject: Subject, parameters: AttributionParameters, me
     whole = sum(unit_bytes(ready, method, key) for key in case.certified()) * min(n, parameters.certificate_examples)
     largest = max((t.numel() for t in ready.model.parameters()), default=0)
     certifying = more.held * whole + (weights + _SHUFFLING * largest if more.held else 0)
+    means = unit_means(method, ready, chunks.taps, by_class=case.classed)
+    certifying += sum(each.bytes for each in means if each is not None)
     sweeping = _LOADED * weights + _KEPT_PAGES * once.bytes + held_bytes(ready.probe, chunks) + certifying
     code = _FIRST_USE_BYTES + (_ONEDNN_BYTES if any(isinstance(m, _IN_ONEDNN) for m in ready.model.modules()) else 0)
     units = sum(prod(method.units(ready.probe.tap(key))) for key in chunks.taps)

@@ -28,15 +28,12 @@ from workers.attribution.parameters import AttributionParameters, baseline_of, t
 from workers.attribution.pictures import pictures, sequence
 from workers.attribution.totals import MOST_CLASS_TOTALS, MOST_CLASSES, Averages, Classes, averages, classes_of
 from workers.kind import Computed, Partial
-from workers.numerics.intervals import mean_of_sums_t, mean_t, wilson
+from workers.numerics.intervals import mean_t, wilson
 from workers.passes.asked import ROLE
 from workers.subject.subject import Subject
 from workers.sweep.completeness import Endpoints
 from workers.sweep.depth import Depth, LayerTotals, depth
 from workers.sweep.probe import Tap
-
-_TOP = 5
-"""Units named of each layer."""
 
 _ARTIFACT_BYTES = 128 << 20
 _SUMMED = ("sum/", "magnitude/", "square/")
@@ -54,7 +51,7 @@ def merge(
     complete = [name for key, name in names.items() if case.method.complete(case.ready, case.ready.probe.tap(key))]
     said = averages(arrays, tuple(names.values()), complete, classes)
     found = depth(_leaves(case, arrays), _change(case, arrays, complete))
-    made = tuple(_attributed(case, tap, arrays, said, found, values["spread"]) for tap in case.chosen.taps)
+    made = tuple(_attributed(case, tap, arrays, said, found, values) for tap in case.chosen.taps)
     shown = pictures(case, arrays)
     missed = tuple(
         each.key for each in made
@@ -157,12 +154,22 @@ def _change(case: Case, arrays: Mapping[str, Tensor], complete: Sequence[str]) -
 
 
 def _attributed(
-    case: Case, tap: Tap, arrays: Mapping[str, Tensor], said: Mapping[str, Averages], found: Depth, spread: JsonValue
+    case: Case,
+    tap: Tap,
+    arrays: Mapping[str, Tensor],
+    said: Mapping[str, Averages],
+    found: Depth,
+    values: Mapping[str, JsonValue],
 ) -> Attributed:
     own = case.names[case.ready.probe.own(tap).key]
     totals = said[own]
     at = next((each for each in found.layers if each.key == own), None)
+    spread = values["spread"]
     known = spread.get(own) if isinstance(spread, dict) else None
+    classes = tuple(
+        each.model_copy(update={"top_units": _top_units(values["class_units"], own, each.name)})
+        for each in totals.classes
+    )
     return Attributed(
         key=tap.key, layer=tap.layer, call=tap.call if tap.calls > 1 else None,
         output=tap.position if tap.positions > 1 else None, type=tap.kind[:256], container=tap.container, cut=tap.cut,
@@ -170,25 +177,16 @@ def _attributed(
         absolute_total=totals.absolute_total, completeness_error=totals.error,
         share=None if at is None or at.share is None else Average.of(at.share),
         agreement=None if at is None or at.agreement is None else Average.of(at.agreement),
-        spread=None if known is None else Spread.model_validate(known), classes=totals.classes,
-        top_units=_top_units(arrays, own, len(arrays["output"])),
+        spread=None if known is None else Spread.model_validate(known), classes=classes,
+        top_units=_top_units(values["units"], own),
     )  # fmt: skip
 
 
-def _top_units(arrays: Mapping[str, Tensor], key: str, n: int) -> tuple[Unit, ...]:
-    total, magnitude, square = (arrays[f"{name}/{key}"] for name in ("sum", "magnitude", "square"))
-    every = float(magnitude.sum())
-    if every == 0:
-        return ()
-    order = torch.argsort(magnitude.flatten(), descending=True, stable=True)[:_TOP]
-    return tuple(
-        Unit(
-            index=tuple(int(i) for i in torch.unravel_index(at, magnitude.shape)),
-            mean=Average.of(mean_of_sums_t(float(total.flatten()[at]), float(square.flatten()[at]), n)),
-            share=float(magnitude.flatten()[at]) / every,
-        )
-        for at in order
-    )
+def _top_units(told: JsonValue, *names: str) -> tuple[Unit, ...]:
+    """The units that `compute` names under these names; none where there are none."""
+    for name in names:
+        told = told.get(name) if isinstance(told, dict) else None
+    return tuple(Unit.model_validate(each) for each in _list(told))
 
 
 def _held(case: Case) -> tuple[str, ...]:

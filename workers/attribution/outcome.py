@@ -37,6 +37,7 @@ class Unit(Value):
     index: Annotated[tuple[Integer, ...], Field(strict=False)]
     mean: Average
     share: float = Field(description="Of the sum over units of mean magnitudes.")
+    magnitude: Average | None = Field(None, description="The mean of its magnitudes.")
 
 
 class UnitSum(Value):
@@ -62,6 +63,9 @@ class ClassTotal(Value):
     name: Annotated[str, Field(max_length=128)]
     total: Average
     absolute_total: Average
+    top_units: Annotated[tuple[Unit, ...], Field(strict=False)] = Field(
+        (), description="The strongest over its examples; none where more classes and units were met than are held."
+    )
 
 
 class Attributed(Value):

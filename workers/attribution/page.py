@@ -73,7 +73,9 @@ def _outcome(kind: Attribution[AttributionParameters]) -> list[str]:
         f"For each {noun}: the signed and the absolute sum of its units' {kind.noun}s (mean over examples; 95 %"
         f" intervals by the Poisson bootstrap over examples, Student's t of few), the same by class where examples are"
         f" labelled,{complete} how far its units agree, over how many units it is spread (first 16 examples), and its"
-        " five strongest units. For the analysis: what captum says of what was drawn to be compared, accuracy on the"
+        " five strongest units, for each class three, with the mean and the mean magnitude of each (bootstrap where"
+        " 8 MiB hold the replicates, the smallest first; else Student's t). For the analysis: what captum says of what"
+        " was drawn to be compared, accuracy on the"
         f" labelled examples, and the certificate. A {noun} that gets no number is listed with the reason."
     )
     second = (

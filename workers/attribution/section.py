@@ -91,6 +91,8 @@ def _blocks(kind: Kind, outcome: AttributionOutcome) -> tuple[Block, ...]:
     classes = tables.classes(kind, outcome)
     if classes is not None:
         blocks.append(classes)
+    if (by_class := tables.class_units(kind, outcome)) is not None:
+        blocks.append(by_class)
     blocks += [
         Picture(title=each.title, artifact=each.artifact, alternative=each.alternative, caption=each.caption)
         for each in outcome.pictures

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 from service.contracts.section import Blank, Cell, Column, Number, Table, Word
-from workers.attribution.outcome import Attributed, AttributionOutcome, Certified
+from workers.attribution.outcome import Attributed, AttributionOutcome, Average, Certified
 from workers.attribution.parameters import AttributionParameters
 from workers.attribution.spec import Attribution
 from workers.attribution.words import number
@@ -64,6 +65,7 @@ def units(kind: Kind, outcome: AttributionOutcome) -> Table:
             Word(value=each.key),
             Word(value=", ".join(map(str, unit.index)) or "the only one"),
             number(unit.mean, outcome.unit),
+            Blank(because="it was not kept") if unit.magnitude is None else number(unit.magnitude, outcome.unit),
             Number(value=unit.share, unit="share"),
         )
         for each in leaves
@@ -75,11 +77,58 @@ def units(kind: Kind, outcome: AttributionOutcome) -> Table:
             Column(title=place.capitalize()),
             Column(title="Unit", align="right"),
             Column(title=f"Mean signed {kind.noun}", unit=outcome.unit, align="right"),
+            Column(title=f"Mean absolute {kind.noun}", unit=outcome.unit, align="right"),
             Column(title=f"Share of its absolute {kind.noun}"[:128], align="right"),
         ),
         rows=tuple(rows[:_MOST_ROWS]),
-        note="Units by their index in one example's attribution, from 0. Chosen for being the largest of all, so the"
-        " interval (Student's t) does not account for the choice.",
+        note="Units by their index in one example's attribution, from 0. Chosen for being the largest of all, for"
+        f" which the interval does not account ({_how(each.mean for row in leaves for each in row.top_units[:most])}).",
+    )
+
+
+def _how(averages: Iterable[Average]) -> str:
+    """How the bounds were found, in words."""
+    known = {"poisson-bootstrap": "bootstrap over examples", "student-t": "Student's t"}
+    return " or ".join(sorted({known.get(each.interval, each.interval) for each in averages})) or "none"
+
+
+def class_units(kind: Kind, outcome: AttributionOutcome) -> Table | None:
+    """The strongest unit of each layer, three of an input, for each class; None where none are told by class."""
+    leaves = [each for each in outcome.own if not each.container] or list(outcome.own)
+    most, place = (1 if kind.places == "layers" else 3), kind.places.removesuffix("s")
+    shown = sorted(leaves, key=lambda each: -each.absolute_total.value)[:_CLASS_LAYERS]
+    found = [
+        (each, name, unit)
+        for each in leaves
+        if each in shown and len(each.classes) > 1
+        for name in each.classes
+        for unit in name.top_units[:most]
+    ][:_MOST_ROWS]
+    if not found:
+        return None
+    return Table(
+        title=f"The strongest unit{'s' if most > 1 else ''} of each {place} by class",
+        columns=(
+            Column(title=place.capitalize()),
+            Column(title="Class"),
+            Column(title="Unit", align="right"),
+            Column(title=f"Mean signed {kind.noun}", unit=outcome.unit, align="right"),
+            Column(title=f"Mean absolute {kind.noun}", unit=outcome.unit, align="right"),
+            Column(title="Share in its class", align="right"),
+        ),
+        rows=tuple(
+            (
+                Word(value=each.key),
+                Word(value=name.name),
+                Word(value=", ".join(map(str, unit.index)) or "the only one"),
+                number(unit.mean, outcome.unit),
+                Blank(because="it was not kept") if unit.magnitude is None else number(unit.magnitude, outcome.unit),
+                Number(value=unit.share, unit="share"),
+            )
+            for each, name, unit in found
+        ),
+        note="By the examples' labels; 95 % intervals over the examples of the class"
+        f" ({_how(unit.mean for _, _, unit in found)}), which do not account for the choice of the largest.",
     )
 
 

@@ -39,8 +39,13 @@ def classes_of(labels: Tensor | None, names: Sequence[str]) -> Classes | None:
     if labels is None or labels.ndim != 1:
         return None
     known, rows = torch.unique(labels.cpu(), return_inverse=True)
-    named = tuple(names[i] if 0 <= i < len(names) else str(i) for i in known.tolist())
+    named = tuple(class_name(i, names) for i in known.tolist())
     return Classes(named, torch.where(labels.cpu() >= 0, rows, -1))
+
+
+def class_name(number: int, names: Sequence[str]) -> str:
+    """What the class of a label is called. names: by label, where they are declared."""
+    return (names[number] if 0 <= number < len(names) else str(number))[:128]
 
 
 def averages(
@@ -84,7 +89,7 @@ def _said(every: StreamedMeans, grouped: StreamedMeans | None, classes: Classes 
         return Averages(total, absolute, found, ())
     made = tuple(
         ClassTotal(
-            name=name[:128], total=Average.of(grouped.interval(0, group)),
+            name=name, total=Average.of(grouped.interval(0, group)),
             absolute_total=Average.of(grouped.interval(1, group)),
         )
         for group, name in enumerate(classes.names)

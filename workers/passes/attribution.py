@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Protocol, cast, runtime_checkable
 
+import torch
 from pydantic import JsonValue
 
 from workers.kind import Context, Request
 from workers.passes.asked import Asked, prepared
 from workers.subject.subject import Subject
-from workers.sweep.aggregates import Axis, Concentration
+from workers.sweep.aggregates import Axis, Concentration, UnitMeans
 from workers.sweep.completeness import Endpoints
 from workers.sweep.method import Method
 from workers.sweep.plan import Plan, sums_bytes
@@ -46,12 +48,14 @@ Map = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Swept:
-    """What one pass gives: the target's ends, totals per example, unit sums, how few units carry an example, sums over
-    axes, and a few attributions whole."""
+    """What one pass gives: the target's ends, totals per example, unit sums, unit means with intervals over all
+    examples and by class, how few units carry an example, sums over axes, and a few attributions whole."""
 
     ends: Endpoints
     totals: Totals
     moments: Moments
+    units: UnitMeans
+    by_class: UnitMeans | None
     concentration: Concentration
     maps: Axis
     kept: Keep
@@ -62,7 +66,7 @@ class AttributionPass:
     """One method over the examples asked for.
 
     Attributions of the taps `whole` are kept for the `first` examples, and for as many those of `maps`, summed over all
-    axes but those named.
+    axes but those named. by_class: whether units are told for each label too, which are classes.
     """
 
     asked: Asked
@@ -72,6 +76,7 @@ class AttributionPass:
     whole: tuple[str, ...] = ()
     maps: tuple[Map, ...] = ()
     first: int = 0
+    by_class: bool = False
 
     def plan(self) -> dict[str, JsonValue]:
         """The plan as provenance keeps it."""
@@ -81,7 +86,8 @@ class AttributionPass:
 
     def make(self, subject: Subject, context: Context) -> Swept:
         """Makes this pass alone; reports after each chunk."""
-        ready, swept = prepared(subject, self.asked), self._empty()
+        ready = prepared(subject, self.asked)
+        swept = self._empty(ready)
         ends = self.method.attribute(
             ready, self.chunks, _reducers(swept), lambda fraction: context.progress(fraction, _stage(self)), self.seed
         )
@@ -97,8 +103,8 @@ class AttributionPass:
     def together(self, others: Sequence[Request], subject: Subject, context: Context) -> dict[Request, Swept]:
         """This pass and those of `others`, whose `shares` are equal, whose sums fit into memory, by one walk."""
         passes = self._fitting([each for each in others if isinstance(each, AttributionPass)], subject, context)
-        empties = [each._empty() for each in passes]
         asked = [prepared(subject, each.asked) for each in passes]
+        empties = [each._empty(ready) for each, ready in zip(passes, asked, strict=True)]
         questions = [
             cast("AlongPath", each.method).question(ready, each.chunks.taps, _reducers(swept))
             for each, ready, swept in zip(passes, asked, empties, strict=True)
@@ -114,18 +120,39 @@ class AttributionPass:
 
     def _fitting(self, others: Sequence[AttributionPass], subject: Subject, context: Context) -> list[AttributionPass]:
         ready = prepared(subject, self.asked)
-        passes, left = [self], context.memory_bytes - self.method.quote(ready, self.chunks).bytes
+        passes, left = [self], context.memory_bytes - self.method.quote(ready, self.chunks).bytes - self.means(ready)
         for other in others:
-            seen = prepared(subject, other.asked).probe
-            left -= sums_bytes(seen, other.chunks)
+            seen = prepared(subject, other.asked)
+            left -= sums_bytes(seen.probe, other.chunks) + other.means(seen)
             if left < 0:
                 break
             passes.append(other)
         return passes
 
-    def _empty(self) -> _Taking:
+    def means(self, ready: Prepared) -> int:
+        """The bytes that unit means take."""
+        held = unit_means(self.method, ready, self.chunks.taps, by_class=self.by_class)
+        return sum(each.bytes for each in held if each is not None)
+
+    def _empty(self, ready: Prepared) -> _Taking:
         maps = Axis(dict(self.maps), self.first)
-        return _Taking(Totals(), Moments(), Concentration(_SPREAD_OVER), maps, Keep(self.whole, self.first))
+        units, by_class = unit_means(self.method, ready, self.chunks.taps, by_class=self.by_class)
+        return _Taking(
+            Totals(), Moments(), units, by_class, Concentration(_SPREAD_OVER), maps, Keep(self.whole, self.first)
+        )
+
+
+def unit_means(
+    method: Method, ready: Prepared, taps: Sequence[str], *, by_class: bool
+) -> tuple[UnitMeans, UnitMeans | None]:
+    """What an analysis holds of the units of `taps`: over all examples, and for each label that there is, ascending."""
+    sizes = {key: prod(method.units(ready.probe.tap(key))) for key in taps}
+    if not by_class or ready.labels is None:
+        return UnitMeans(sizes), None
+    labels = ready.labels.cpu()
+    known = torch.unique(labels[labels >= 0])
+    rows = torch.where(labels >= 0, torch.searchsorted(known, labels), -1)
+    return UnitMeans(sizes), UnitMeans(sizes, len(known), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +161,16 @@ class _Taking:
 
     totals: Totals
     moments: Moments
+    units: UnitMeans
+    by_class: UnitMeans | None
     concentration: Concentration
     maps: Axis
     kept: Keep
 
     def ending(self, ends: Endpoints) -> Swept:
-        return Swept(ends, self.totals, self.moments, self.concentration, self.maps, self.kept)
+        return Swept(
+            ends, self.totals, self.moments, self.units, self.by_class, self.concentration, self.maps, self.kept
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +194,8 @@ class _RowByRow:
 
 
 def _reducers(taking: _Taking) -> list[Reducer]:
-    return [taking.totals, taking.moments, _RowByRow(taking.concentration), taking.maps, taking.kept]
+    of_units = [taking.units] if taking.by_class is None else [taking.units, taking.by_class]
+    return [taking.totals, taking.moments, *of_units, _RowByRow(taking.concentration), taking.maps, taking.kept]
 
 
 def _network(target: str) -> str:

@@ -1,7 +1,7 @@
 """What do the attributions of thousands of examples say together, when none of them is kept?
 
-Each reducer sees every block once and holds sums, so its memory depends on units, classes and replicates but not on
-the number of examples; `Axis` alone holds rows, few numbers for each example. Sums are in float64.
+Each reducer sees every block once and holds sums, so its memory depends on units, groups and replicates but not on the
+number of examples; `Axis` alone holds rows, few numbers for each example. Sums are in float64.
 """
 
 from __future__ import annotations
@@ -14,149 +14,86 @@ from torch import Tensor
 
 from workers.numerics.bootstrap import StreamedMeans, poisson_weights
 from workers.numerics.concentration import concentrations
-from workers.numerics.intervals import Interval, mean_of_sums_t
-from workers.sweep.reducers import Block, UnitMoments
+from workers.numerics.intervals import Interval
+from workers.sweep.reducers import Block
 
 _REPLICATES = 200
-_MOST_CLASSES = 50
-"""With more classes, replicates for each would take more memory than the attributions: Student's t serves them."""
+_MOST_BYTES = 8 << 20
 
 
-class _Weights:
-    """The bootstrap weights of the block in hand, drawn once for all its taps."""
+class UnitMeans:
+    """The mean and the mean magnitude of every unit, over groups of examples, with intervals.
 
-    def __init__(self, seed: int, replicates: int) -> None:
-        self._seed, self.replicates = seed, replicates
-        self._of: tuple[int, int] = (0, 0)
-        self._drawn = torch.zeros(0, replicates, dtype=torch.float64)
+    sizes: how many units each tap has. rows: (all examples,), the group of each, negative for none; None where all are
+    one group. What is held stays within `most_bytes`, which goes to the taps of fewest units first: 32 bytes for each
+    unit and group as long as they last, which give Student's t; then 16 · replicates bytes, which give Poisson
+    bootstrap replicates. The interval says which it is; a tap for which nothing is left is not held.
+    seed: the weights of an example depend on it and on the example's index alone.
+    """
 
-    def of(self, block: Block) -> Tensor:
-        """(examples, replicates)."""
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        groups: int = 1,
+        rows: Tensor | None = None,
+        *,
+        seed: int = 0,
+        replicates: int = _REPLICATES,
+        most_bytes: int = _MOST_BYTES,
+    ) -> None:
+        self._seed, self._replicates, self._groups = seed, replicates, groups
+        self._rows = None if rows is None else rows.to("cpu", torch.int64)
+        self._granted, self.bytes = _granted(sizes, groups, replicates, most_bytes)
+        self._means: dict[str, StreamedMeans] = {}
+        self._of, self._drawn = (0, 0), torch.zeros(0, replicates, dtype=torch.float64)
+
+    def take(self, block: Block) -> None:
+        granted = self._granted.get(block.key)
+        if granted is None:
+            return
+        flat = block.attribution.flatten(1) if block.attribution.ndim > 1 else block.attribution[:, None]
+        flat = flat.to("cpu", torch.float64)
+        if block.key not in self._means:
+            self._means[block.key] = StreamedMeans(self._groups, 2 * flat.shape[1], granted)
+        weights = self._weights(block) if granted else flat.new_zeros(len(flat), 0)
+        group = None if self._rows is None else self._rows[block.start : block.stop]
+        self._means[block.key].add(torch.cat([flat, flat.abs()], 1), weights, group)
+
+    def _weights(self, block: Block) -> Tensor:
+        """(examples, replicates): those of the block in hand, drawn once for all its taps."""
         if self._of != (block.start, block.stop):
-            self._drawn = poisson_weights(self._seed, block.start, block.stop, self.replicates)
+            self._drawn = poisson_weights(self._seed, block.start, block.stop, self._replicates)
             self._of = (block.start, block.stop)
         return self._drawn
 
+    def holds(self, key: str, group: int = 0) -> bool:
+        """Whether something is known of a tap in a group."""
+        return key in self._means and int(self._means[key].n[group]) > 0
 
-class Bootstrap:
-    """Intervals of the mean and of the mean magnitude, of every tap's total and of single units.
+    def magnitudes(self, key: str, group: int = 0) -> Tensor:
+        """(units,), float64: the mean magnitude of each unit. Raises KeyError for a tap that is not held."""
+        found = self._means[key].mean(group)
+        return found[len(found) // 2 :]
 
-    Totals have `replicates` Poisson bootstrap replicates always: 8 · (3 · replicates + 5) bytes for each tap. Units
-    have them, in the order of the taps, as long as all that is held for units stays within `most_bytes`
-    (16 · replicates bytes for each unit); the others get Student's t, and the interval says which it is.
-    seed: of the analysis; the weights of an example depend on it and on the example's index alone.
-    """
-
-    def __init__(self, seed: int, replicates: int = _REPLICATES, most_bytes: int = 64 << 20) -> None:
-        self._weights, self._left = _Weights(seed, replicates), most_bytes
-        self._totals: dict[str, StreamedMeans] = {}
-        self._units: dict[str, StreamedMeans | None] = {}
-
-    def take(self, block: Block) -> None:
-        weights = self._weights.of(block)
-        if block.key not in self._totals:
-            self._totals[block.key] = StreamedMeans(1, 2, self._weights.replicates)
-            self._units[block.key] = self._afforded(2 * block.attribution[0].numel())
-        self._totals[block.key].add(_both_totals(block), weights)
-        units = self._units[block.key]
-        if units is not None:
-            flat = block.attribution.flatten(1).to("cpu", torch.float64)
-            units.add(torch.cat([flat, flat.abs()], 1), weights)
-
-    def _afforded(self, columns: int) -> StreamedMeans | None:
-        size = StreamedMeans.bytes(1, columns, self._weights.replicates)
-        if size > self._left:
-            return None
-        self._left -= size
-        return StreamedMeans(1, columns, self._weights.replicates)
-
-    def total(self, key: str, level: float = 0.95) -> Interval:
-        """The mean over examples of a tap's signed total. Raises KeyError for a tap that was not swept."""
-        return self._totals[key].interval(0, level=level)
-
-    def absolute_total(self, key: str, level: float = 0.95) -> Interval:
-        """The mean over examples of a tap's absolute total."""
-        return self._totals[key].interval(1, level=level)
-
-    def unit(self, key: str, at: int, moments: UnitMoments, level: float = 0.95) -> tuple[Interval, Interval]:
-        """The mean and the mean magnitude of the unit at flat index `at`. `moments`: of the same tap and examples.
+    def unit(self, key: str, at: int, group: int = 0, level: float = 0.95) -> tuple[Interval, Interval]:
+        """The mean and the mean magnitude of the unit at flat index `at`. Raises KeyError for a tap not held.
 
         A unit chosen for being the largest of many has a mean that is too large by the choice: no interval tells it.
         """
-        held, (total, magnitude, square) = self._units[key], moments.sums
-        if held is not None:
-            return held.interval(at, level=level), held.interval(total.numel() + at, level=level)
-        squares = float(square.flatten()[at])
-        signed, absolute = (
-            mean_of_sums_t(float(each.flatten()[at]), squares, moments.n, level) for each in (total, magnitude)
-        )
-        return signed, absolute
+        means, units = self._means[key], len(self.magnitudes(key, group))
+        return means.interval(at, group, level), means.interval(units + at, group, level)
 
 
-class ByClass:
-    """Of every tap and class: the mean totals with intervals, and the mean and mean magnitude of each unit.
-
-    labels: (all examples,) of class numbers, in the order of the sweep; a negative one belongs to no class. Intervals
-    are bootstrapped for up to 50 classes, else Student's t. Unit sums take 16 bytes for each class and unit, and are
-    held in the order of the taps as long as they stay within `most_bytes`.
-    """
-
-    def __init__(self, labels: Tensor, seed: int, replicates: int = _REPLICATES, most_bytes: int = 128 << 20) -> None:
-        known = labels.to("cpu", torch.int64)
-        classes = torch.unique(known[known >= 0])
-        self.classes: tuple[int, ...] = tuple(classes.tolist())
-        self._rows = torch.where(known >= 0, torch.searchsorted(classes, known), -1)
-        self._weights = _Weights(seed, replicates if len(classes) <= _MOST_CLASSES else 0)
-        self._left = most_bytes
-        self._totals: dict[str, StreamedMeans] = {}
-        self._units: dict[str, Tensor | None] = {}
-
-    def take(self, block: Block) -> None:
-        if block.key not in self._totals:
-            self._totals[block.key] = StreamedMeans(len(self.classes), 2, self._weights.replicates)
-            self._units[block.key] = self._afforded(block.attribution)
-        group = self._rows[block.start : block.stop]
-        self._totals[block.key].add(_both_totals(block), self._weights.of(block), group)
-        sums = self._units[block.key]
-        if sums is not None:
-            labelled, values = group >= 0, block.attribution.to("cpu", torch.float64)
-            if not bool(labelled.all()):
-                group, values = group[labelled], values[labelled]
-            sums[0].index_add_(0, group, values)
-            sums[1].index_add_(0, group, values.abs())
-
-    def _afforded(self, attribution: Tensor) -> Tensor | None:
-        size = 16 * len(self.classes) * attribution[0].numel()
-        if size > self._left:
-            return None
-        self._left -= size
-        return torch.zeros(2, len(self.classes), *attribution.shape[1:], dtype=torch.float64)
-
-    def n(self, key: str, number: int) -> int:
-        """How many examples of class `number` were swept. Raises ValueError for a class that no example has."""
-        return int(self._totals[key].n[self._row(number)])
-
-    def total(self, key: str, number: int, level: float = 0.95) -> Interval:
-        """The mean signed total of a tap over the examples of a class. Raises KeyError, ValueError."""
-        return self._totals[key].interval(0, self._row(number), level)
-
-    def absolute_total(self, key: str, number: int, level: float = 0.95) -> Interval:
-        """The mean absolute total of a tap over the examples of a class."""
-        return self._totals[key].interval(1, self._row(number), level)
-
-    def unit_means(self, key: str, number: int) -> tuple[Tensor, Tensor] | None:
-        """The mean and the mean magnitude of each unit over a class: (units...), float64; None where they were more
-        than `most_bytes` allow."""
-        sums, row = self._units[key], self._row(number)
-        if sums is None:
-            return None
-        n = self.n(key, number)
-        return sums[0, row] / n, sums[1, row] / n
-
-    def _row(self, number: int) -> int:
-        if number not in self.classes:
-            raise ValueError(f"no example has class {number}; there are {', '.join(map(str, self.classes))}")
-        return self.classes.index(number)
+def _granted(sizes: Mapping[str, int], groups: int, replicates: int, most: int) -> tuple[dict[str, int], int]:
+    """How many replicates each tap that is held has, and the bytes of all."""
+    granted, used = dict[str, int](), 0
+    for count in (0, replicates):
+        for key in sorted(sizes, key=lambda key: sizes[key]):
+            before = StreamedMeans.bytes(groups, 2 * sizes[key], granted[key]) if key in granted else 0
+            more = StreamedMeans.bytes(groups, 2 * sizes[key], count) - before
+            if used + more <= most and (key in granted or count == 0):
+                granted[key], used = count, used + more
+    return granted, used
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +162,3 @@ class Axis:
     def of(self, key: str) -> Tensor:
         """(examples, axes that stay...), in the type of the attributions. Raises KeyError for a tap not wanted."""
         return torch.cat(self._blocks[key])
-
-
-def _both_totals(block: Block) -> Tensor:
-    """(examples, 2): signed and absolute, where the replicates are."""
-    return torch.stack([block.signed, block.absolute], 1).to("cpu", torch.float64)

@@ -151,6 +151,37 @@ def test_totals_by_class_are_means_over_the_examples_of_each():
     assert found.error is None, "the output does not change"
 
 
+@pytest.mark.parametrize("name", ["layer_conductance", "saliency"])
+def test_units_are_told_for_every_class_with_intervals_and_a_table_shows_them(name):
+    of = subjects.classifier(40)
+    made = answer(KINDS[name], of, certificate="none", examples=40)
+    for each in made.outcome.own:
+        unit = each.top_units[0]
+        assert unit.mean.interval == unit.magnitude.interval == "poisson-bootstrap"
+        assert abs(unit.mean.value) <= unit.magnitude.value
+        assert unit.magnitude.low < unit.magnitude.value < unit.magnitude.high
+        assert [len(found.top_units) > 0 for found in each.classes] == [True] * len(each.classes)
+        weighed = sum(found.total.n * next(u.magnitude.value for u in found.top_units) for found in each.classes) / 40
+        assert weighed >= unit.magnitude.value * (1 - 1e-9), "the largest of a class is no less than any unit there"
+    tables = [block for block in KINDS[name].section(made.outcome).blocks if block.block == "table"]
+    by_class = next(block for block in tables if "by class" in block.title and "strongest" in block.title)
+    assert {row[1].value for row in by_class.rows} == {found.name for found in made.outcome.own[0].classes}
+
+
+def test_an_outcome_stored_before_units_had_magnitudes_still_opens():
+    made = answer(CONDUCTANCE, subjects.classifier(), certificate="none").outcome.model_dump(mode="json")
+    for name in ("chosen_units", "unsummed"):
+        del made[name]
+    for layer in made["layers"]:
+        for each in layer["classes"]:
+            del each["top_units"]
+        for unit in layer["top_units"]:
+            del unit["magnitude"]
+    opened = CONDUCTANCE.outcome.model_validate(made)
+    assert opened.layers[0].top_units[0].magnitude is None
+    assert CONDUCTANCE.section(opened).blocks
+
+
 def test_intervals_of_many_examples_are_bootstrapped_and_hold_the_mean():
     draws = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
     arrays = {

@@ -231,8 +231,9 @@ def test_memory_limits_how_many_are_made_together():
     labels = ("predicted", "label", "class:class 0", "class:class 1", "class:class 2")
     passes = [asked(of, Conductance(steps=8), wide, target=target) for target in labels]
     seen = prepared(of, passes[0].asked)
-    alone = passes[0].method.quote(seen, passes[0].chunks).bytes
-    more = sums_bytes(seen.probe, passes[0].chunks)
+    means = passes[0].means(seen)
+    alone = passes[0].method.quote(seen, passes[0].chunks).bytes + means
+    more = sums_bytes(seen.probe, passes[0].chunks) + means
     assert more > 0
     for company in (0, 1, 3, 4):
         context = subjects.context(memory_bytes=alone + company * more + more // 2)
