@@ -260,7 +260,7 @@ def test_another_id_can_stand_for_what_is_masked_and_the_attention_stays():
 
 def test_ids_that_cannot_be_masked_are_refused():
     network = texts.random_bag(100, 1)
-    with pytest.raises(AnalysisError, match="the id 100, .*, is none of the declared 0 to 99"):
+    with pytest.raises(AnalysisError, match=r"the id 100, .*, is none of the declared 0 to 99"):
         text(texts.ids_case(torch.tensor([[5, 6]]), network), 0, TextSettings(mask_id=100))
     with pytest.raises(AnalysisError, match="1 positions that hold another id than padding"):
         text(texts.ids_case(torch.tensor([[5, 0, 0]]), network), 0, TextSettings())
