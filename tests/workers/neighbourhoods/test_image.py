@@ -1,5 +1,8 @@
 """The network reads the example where a segment is shown and its fill where it is hidden; nothing else moves."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -238,3 +241,24 @@ def test_a_negative_blur_is_refused():
     assert "blurred by -1 pixels" in refusal(
         case(), ImageSettings(segmentation="grid", cells=2, fill="blur", blur=-1.0)
     )
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_while_an_image_is_parted_filled_and_masked():
+    script = """
+import sys
+import torch
+from tests.workers.neighbourhoods.pictures import asked, convolutional
+from workers.neighbourhoods.image import ImageSettings, image
+case = asked(convolutional(3, 0), torch.rand(1, 3, 40, 40))
+before = set(sys.modules)
+for fill in ("mean", "blur", "colour"):
+    for method in ("grid", "slic", "quickshift", "felzenszwalb"):
+        settings = ImageSettings(segmentation=method, max_dist=8.0, scale=20.0, min_size=10, fill=fill)
+        around = image(case, 0, settings)
+        around.inputs(around.stream(0, paired=True).take(3))
+        around.as_json()
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,8 +1,5 @@
 """Labels are numbered 0 to K - 1 in their order; what cannot be ranked is refused with what to change."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from lime.wrappers.scikit_image import SegmentationAlgorithm
@@ -133,19 +130,3 @@ def test_more_segments_than_a_surrogate_reads_are_refused():
 def test_settings_that_scikit_image_does_not_run_with_are_refused(settings):
     with pytest.raises(AnalysisError, match="does not run with"):
         segments(picture(40, 40), settings)
-
-
-@pytest.mark.slow
-def test_a_segmentation_imports_nothing_when_it_runs():
-    script = """
-import sys
-import numpy as np
-from workers.neighbourhoods.segments import SegmentSettings, segments
-before = set(sys.modules)
-image = np.random.RandomState(0).rand(40, 40, 3)
-for method in ("grid", "slic", "quickshift", "felzenszwalb"):
-    segments(image, SegmentSettings(segmentation=method, max_dist=8.0, scale=20.0, min_size=10)).as_json()
-print(sorted(set(sys.modules) - before))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
