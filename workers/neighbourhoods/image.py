@@ -7,7 +7,7 @@ preprocessing makes of a pixel, so that samples are put together from two images
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -148,8 +148,8 @@ def image(case: Predicting, index: int, settings: ImageSettings) -> ImageNeighbo
     """The neighbourhood of example `index`: of the first input that is an image.
 
     Three channels are colours for the segmentation, any other number the grey of their mean; bounds are black and
-    white. Raises AnalysisError where there is no image, its values are not finite, it has fewer than 4 segments, or
-    what is given of segments or colours does not fit it.
+    white. Raises AnalysisError where there is no image, its values are not finite, it has fewer than 4 segments or
+    none that can be missed, or what is given of segments or colours does not fit it.
     """
     position = _image_input(case)
     facts = case.subject.declared[position]
@@ -162,16 +162,31 @@ def image(case: Predicting, index: int, settings: ImageSettings) -> ImageNeighbo
         )
     planes = _planes(raw, facts)
     picture = _in_unit(raw, facts)
+    settings = _with_something_to_hide(settings, planes.shape[1], planes.shape[2])
     found = segments(picture.permute(1, 2, 0).numpy(), settings)
     filled = _filled(planes, found, settings, facts)
     hidden_raw = _laid_out(filled, facts)
     hidden = case.subject.prepared(hidden_raw.to(shown), position)
     places = _laid_out(found.labels[None], facts)[0].contiguous().to(shown.device)
+    inert = _inert(found, _planes(hidden_raw.to(given) - given, facts))
+    if len(inert) == found.count:
+        raise AnalysisError(
+            "image",
+            f"each of the {found.count} segments of example {index} looks the same when it is hidden",
+            remedy='Ask for fill "colour" or "blur", or for larger segments.',
+        )
     return ImageNeighbourhood(
         segments=found, picture=picture, filled=_in_unit(hidden_raw, facts), settings=settings, position=position,
         example=tuple(each[index : index + 1] for each in case.x), hidden=hidden, places=places,
-        inert=_inert(found, _planes(hidden_raw.to(given) - given, facts)),
+        inert=inert,
     )  # fmt: skip
+
+
+def _with_something_to_hide(settings: ImageSettings, height: int, width: int) -> ImageSettings:
+    """Of the grid that "auto" makes no cell is a single pixel, whose mean is itself."""
+    if settings.segmentation != "auto" or settings.fill != "mean" or settings.method(height, width) != "grid":
+        return settings
+    return replace(settings, cells=min(settings.cells, max(2, min(height, width) // 2)))
 
 
 def _image_input(case: Predicting) -> int:

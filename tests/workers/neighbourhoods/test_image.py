@@ -262,3 +262,15 @@ print(sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_cells_of_a_small_picture_are_more_than_a_pixel_where_their_mean_hides_them():
+    small = asked(Flat(), images(1, 8, 8))
+    assert len(image(small, 0, ImageSettings()).names) == 16
+    assert image(small, 0, ImageSettings()).inert == ()
+    assert len(image(small, 0, ImageSettings(fill="colour")).names) == 64
+
+
+def test_a_picture_of_which_nothing_can_be_missed_is_refused():
+    flat = asked(Flat(), torch.full((1, 1, 8, 8), 0.5))
+    assert "each of the 16 segments of example 0 looks the same" in refusal(flat, ImageSettings())
