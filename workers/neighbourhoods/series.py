@@ -52,14 +52,16 @@ class SeriesNeighbourhood:
     """One example of a network that reads a series, segments of it hidden.
 
     spans: its K features. raw, filled: (channels, steps), in raw units, as it is and with every segment hidden.
+    labels: (channels, steps), the feature of each, K where it is none.
     channels: their names, empty where there is one without. steps: which are no padding, and how that is known.
     example: what the network reads, one row for each input. hidden: one row of input number `position`, all segments
-    hidden. places: the feature of each of its elements, K where it is none.
+    hidden. places: `labels`, laid out as it is.
     """
 
     spans: tuple[Span, ...]
     raw: Floats
     filled: Floats
+    labels: NDArray[np.int64]
     channels: tuple[str, ...]
     steps: Steps
     settings: SeriesSettings
@@ -156,11 +158,12 @@ def series(case: Predicting, index: int, settings: SeriesSettings) -> SeriesNeig
             remedy="Ask for more segments, or leave that example out.",
         )
     filled = np.where(steps.real, _filled(raw, parts, steps.real, settings, facts), raw)
+    labels = _labels(spans, parts, raw.shape)
     hidden = case.subject.prepared(_laid_out(filled, along).unsqueeze(0).to(shown), position)
     return SeriesNeighbourhood(
         spans=spans, raw=raw, filled=filled, channels=_names(facts, len(raw), along), steps=steps, settings=settings,
         example=tuple(each[index : index + 1] for each in case.x), hidden=hidden, position=position,
-        places=_laid_out(_labels(spans, parts, raw.shape), along).to(shown.device),
+        labels=labels, places=_laid_out(labels, along).to(shown.device),
     )  # fmt: skip
 
 
