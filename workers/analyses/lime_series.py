@@ -5,17 +5,23 @@ Ribeiro, Singh and Guestrin, "Why should I trust you?", arXiv:1602.04938, sectio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from service.contracts.base import WHOLE
 from workers.lime.kind import lime_kind
+from workers.lime.outcome import Shown
 from workers.lime.parameters import LimeParameters
-from workers.lime.spec import Around, Lime
+from workers.lime.spec import Around, Drawn, Lime
 from workers.neighbourhoods.series import SeriesNeighbourhood, SeriesSettings, series
 from workers.passes.predicting import Predicting
+from workers.pictures.colours import RAISES
+from workers.pictures.series import MOST_PANELS, PartedSeries, shaded_series
 from workers.surrogate.neighbourhood import Floats
 
 
@@ -78,6 +84,50 @@ def _notes(around: SeriesNeighbourhood) -> tuple[str, ...]:
 
 _NAMED = 8
 
+
+def _pictures(drawn: Sequence[Drawn]) -> tuple[tuple[Shown, bytes], ...]:
+    return tuple(_picture(each) for each in drawn)
+
+
+def _picture(one: Drawn) -> tuple[Shown, bytes]:
+    """The series over time, once for each target; of many channels those with the largest coefficients."""
+    around: SeriesNeighbourhood = one.neighbourhood
+    labels = _labels(around)
+    chosen = _channels(one, labels, max(1, MOST_PANELS // len(one.targets)))
+    part = PartedSeries(
+        values=around.raw[chosen], labels=labels[chosen], coefficients=one.coefficients.numpy(),
+        errors=one.errors.numpy(),
+    )  # fmt: skip
+    names = [around.channels[at] for at in chosen] if around.channels else []
+    fewer = f" {len(chosen)} of {len(labels)} channels, those with the largest coefficients."
+    shown = Shown(
+        artifact=f"series-{one.index}.png",
+        title=f"Example {one.index}: what the surrogates rest on",
+        alternative=f"The series of example {one.index} over time, a panel for each target and channel, each segment on"
+        " a ground coloured by its coefficient.",
+        caption=f"{RAISES} Without colour: not kept. Hatched: not told from 0. Grey: padding. The table below holds the"
+        f" numbers.{fewer if len(chosen) < len(labels) else ''}",
+        index=one.index,
+    )
+    return shown, shaded_series(part, one.targets, one.unit, channels=names)
+
+
+def _labels(around: SeriesNeighbourhood) -> NDArray[np.int64]:
+    """(channels, steps): the feature of each, K where it is none."""
+    made = np.full(around.raw.shape, len(around.spans))
+    for feature, span in enumerate(around.spans):
+        steps = np.flatnonzero(around.steps.real[span.start : span.stop]) + span.start
+        made[slice(None) if span.channel is None else span.channel, steps] = feature
+    return made
+
+
+def _channels(one: Drawn, labels: NDArray[np.int64], most: int) -> list[int]:
+    """At most `most`, in their order."""
+    weight = np.append(one.coefficients.abs().sum(0).numpy(), 0.0)
+    heaviest = np.argsort(-weight[labels].sum(1), kind="stable")[:most]
+    return sorted(int(at) for at in heaviest)
+
+
 KIND = lime_kind(
     Lime(
         name="lime_series",
@@ -94,6 +144,7 @@ KIND = lime_kind(
         shares=_shares,
         position=lambda around: around.position,
         notes=_notes,
+        pictures=_pictures,
         limits=(
             "A hidden segment is filled, and the fill may look like something of its own: another one asks otherwise.",
             "Segments are cut at equal lengths, wherever an event begins or ends; more of them cut it finer.",

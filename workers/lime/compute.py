@@ -101,7 +101,10 @@ def _explained(asked: LimePass, case: Case, index: int, made: Made, told: Callab
         unpaired = replace(settings, paired=False, settle=False)
         given = reference.sampled(around, careful, seed, unpaired, lambda part: told(part / 2))
     try:
-        found = None if by_lime else explain(around, careful, settings, seed, told)
+        begun = 0.0 if given is None else 0.5
+        found = None if by_lime else explain(
+            around, careful, settings, seed, lambda part: told(begun + (1 - begun) * part)
+        )  # fmt: skip
         if given is not None:
             found = _beside_lime(asked, case, index, around, given, found, made)
     except NoSurrogate as refused:
