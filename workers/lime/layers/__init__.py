@@ -1,0 +1,1 @@
+"""LIME of hidden layers: the samples that explain a prediction also explain what each layer makes of the example."""
