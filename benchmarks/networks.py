@@ -178,3 +178,21 @@ class Recurrent(nn.Module):
 def lstm_stack() -> tuple[nn.Module, Tensor]:
     """The recurrent network and one series; captum can do the three layers that are not an LSTM."""
     return Recurrent(), torch.randn(1, 40, 16)
+
+
+def small_cnn(side: int, width: int = 8, classes: int = 10) -> tuple[nn.Module, Tensor]:
+    """Three convolutions with stride 2 on 3 x side x side, grey levels of 0 to 1."""
+    network = nn.Sequential(
+        nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU(),
+        nn.Conv2d(2 * width, 4 * width, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+        nn.Linear(16 * width, classes),
+    )  # fmt: skip
+    return network, torch.rand(1, 3, side, side)
+
+
+def deep_cnn(layers: int = 20, width: int = 16) -> tuple[nn.Module, Tensor]:
+    """As many convolutions and activations, then a dense layer, on 3x32x32."""
+    blocks: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1), nn.ReLU()]
+    for _ in range((layers - 4) // 2):
+        blocks += [nn.Conv2d(width, width, 3, 1, 1), nn.ReLU()]
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(width * 1024, 10)), torch.rand(1, 3, 32, 32)
