@@ -30,6 +30,7 @@ from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe, Tap
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, IntegerInputs, SweepRefused
+from workers.sweep.summed import summed
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
@@ -252,7 +253,4 @@ class _Contributions:
         return tap.layout.split(whole, len(ends.inputs[0]))[: ends.count]
 
     def _block(self, tap: Tap, made: Tensor, ends: Ends) -> Block:
-        flat = made.reshape(len(made), -1)
-        signed = flat.sum(1, dtype=torch.float64)
-        absolute = torch.linalg.vector_norm(flat, 1, 1, dtype=torch.float64)
-        return Block(tap.key, ends.start, ends.start + ends.count, made, signed, absolute)
+        return Block(tap.key, ends.start, ends.start + ends.count, made, *summed(made))

@@ -15,6 +15,7 @@ from workers.sweep.completeness import Endpoints
 from workers.sweep.halving import Chunks
 from workers.sweep.probe import Tap
 from workers.sweep.reducers import Block
+from workers.sweep.summed import summed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +48,7 @@ def block_of(tap: Tap, case: Case, attribution: Tensor, *, still: bool) -> Block
     """
     if still and len(case.still):
         attribution[case.still] = 0
-    flat = attribution.reshape(len(attribution), -1)
-    signed = flat.sum(1, dtype=torch.float64)
-    absolute = torch.linalg.vector_norm(flat, 1, 1, dtype=torch.float64)
+    signed, absolute = summed(attribution)
     if not bool(torch.isfinite(absolute).all()):
         raise NotFinite(tap.key)
     return Block(tap.key, case.start, case.stop, attribution, signed, absolute)

@@ -36,7 +36,7 @@ def widened(probe: Probe, chunks: Plan) -> Plan:
     if probe.rows is not None or chunks.examples > 1:
         return chunks
     held = sum(_held(probe.tap(key)) for key in chunks.taps)
-    affordable = (chunks.memory_bytes - _FLOOR_BYTES - held) // max(1, _forward_bytes(probe, 1))
+    affordable = (chunks.memory_bytes - _FLOOR_BYTES - held) // max(1, forward_bytes(probe, 1))
     most = max(chunks.points, min(chunks.evaluations, _FORWARD_ROWS, affordable))
     return replace(chunks, points=ceil(chunks.evaluations / ceil(chunks.evaluations / most)))
 
@@ -63,7 +63,7 @@ def quote_forward(probe: Probe, chunks: Plan, examples: int, held: int) -> Quote
     rows = max(chunks.points * chunks.examples, probe.rows or probe.least_rows)
     passes = ceil(examples / chunks.examples) * ceil(chunks.evaluations / chunks.points)
     sums = sum(prod(probe.tap(key).shape) * _MOMENTS for key in chunks.taps)
-    peak = _forward_bytes(probe, rows)
+    peak = forward_bytes(probe, rows)
     return Quote(passes * _FORWARD * probe.cost.seconds(rows), _FLOOR_BYTES + sums + peak + held * chunks.examples)
 
 
@@ -74,10 +74,10 @@ def _bytes(probe: Probe, chunks: Plan, tap: Tap, evaluations: int, *, slopes: bo
         given = 2 * tap.bytes_per_example * rows
         saved = _NEEDED * _after(probe, tap) * (probe.cost.bytes(rows) - probe.cost.bytes(0))
         return probe.cost.bytes(0) + given + int(saved)
-    return _forward_bytes(probe, rows)
+    return forward_bytes(probe, rows)
 
 
-def _forward_bytes(probe: Probe, rows: int) -> int:
+def forward_bytes(probe: Probe, rows: int) -> int:
     """At the peak of a pass that saves nothing, with the values that are put in."""
     return (2 + _ALIVE) * rows * max(each.bytes_per_example for each in probe.taps)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from workers.numerics.memory import KeptPages
+from workers.numerics.memory import KeptPages, give_back_freed_pages
 from workers.sweep.completeness import Shrunk
 from workers.sweep.plan import Plan
 from workers.sweep.probe import Probe
@@ -61,7 +61,9 @@ class Chunks:
         `work` gives nothing away itself, and calls `finished` after every chunk. Raises SweepRefused where no row fits.
         """
         self._left, start = self._of(count), 0
-        self._pages = KeptPages() if self._left > 1 else None
+        if self._left > 1:
+            give_back_freed_pages()  # what ran before had chunks of other sizes, whose holes fit none of these
+            self._pages = KeptPages()
         while start < count:
             stop = min(start + self.examples, count)
             try:

@@ -26,6 +26,7 @@ from workers.sweep.question import Question, Reading
 from workers.sweep.reducers import Block, Reducer
 from workers.sweep.refusals import ChangingGraph, IntegerInputs
 from workers.sweep.rules import PathSum, Rule, nodes
+from workers.sweep.summed import summed
 from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
@@ -197,10 +198,7 @@ class _Walk:
         total = reading.attribution(None if position is None else block.differences[position])
         if question.still and len(block.still):
             total[block.still] = 0  # what is there is rounding between rows of one batch
-        flat = total.reshape(len(total), -1)
-        signed = flat.sum(1, dtype=torch.float64)
-        absolute = torch.linalg.vector_norm(flat, 1, 1, dtype=torch.float64)
-        return Block(tap.key, block.start, block.stop, total, signed, absolute)
+        return Block(tap.key, block.start, block.stop, total, *summed(total))
 
     def _step(self, watch: Watch, block: Examples, span: Sequence[float]) -> None:
         points = padded(self._at(block, span), self._probe.rows or self._probe.least_rows)
