@@ -10,6 +10,8 @@ from workers.lime.layers.parameters import LayersParameters
 from workers.lime.spec import Around
 from workers.neighbourhoods.image import image
 from workers.neighbourhoods.series import series
+from workers.neighbourhoods.table import table
+from workers.neighbourhoods.table_background import TableBackground, TableSettings
 from workers.neighbourhoods.text import text
 from workers.passes.predicting import Predicting
 from workers.subject.subject import Subject
@@ -47,11 +49,19 @@ def _series(case: Predicting, parameters: LayersParameters) -> Surroundings:
     return Surroundings("segment", "what fills a hidden segment", lambda index: series(case, index, settings))
 
 
+def _table(case: Predicting, parameters: LayersParameters) -> Surroundings:
+    settings = TableSettings(sampling=parameters.sampling)
+    background = TableBackground.of(case, settings)
+    return Surroundings(
+        "column", "what the data hold elsewhere", lambda index: table(case, index, settings, background)
+    )
+
+
 def _text(case: Predicting, parameters: LayersParameters) -> Surroundings:
     settings = parameters.text
     return Surroundings("unit", "nothing, or the mask,", lambda index: text(case, index, settings))
 
 
 _BY_KIND: dict[str, Callable[[Predicting, LayersParameters], Surroundings]] = {
-    "image": _image, "series": _series, "text": _text, "tokens": _text,
+    "image": _image, "table": _table, "series": _series, "text": _text, "tokens": _text,
 }  # fmt: skip

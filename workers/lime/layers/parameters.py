@@ -94,8 +94,11 @@ class LayersParameters(Parameters):
     fill: Literal["mean", "blur", "colour"] = Field(
         "mean", description="Of images: what stands for a hidden segment; colour is 0 in raw units."
     )
-    stretches: Annotated[int, Field(ge=2, le=1000), WHOLE] = Field(
-        20, description="Of series: segments of time in each channel."
+    stretches: Annotated[int, Field(ge=2, le=500), WHOLE] = Field(
+        20, description="Of series: segments of time in each channel, filled by their channel's mean."
+    )
+    sampling: Literal["continuous", "quartile", "decile", "entropy"] = Field(
+        "quartile", description="Of tables: what a column is to the surrogate, its number or whether it is in its bin."
     )
     unit: Unit = Field("word", description="Of texts: what is taken away: words, tokens, or sentences.")
     together: bool = Field(
@@ -133,7 +136,7 @@ class LayersParameters(Parameters):
     @property
     def series(self) -> SeriesSettings:
         """How series are."""
-        return SeriesSettings(segments=self.stretches)
+        return SeriesSettings(segments=self.stretches, fill="channel")
 
     @property
     def text(self) -> TextSettings:

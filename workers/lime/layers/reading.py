@@ -80,7 +80,7 @@ def unit_weights(tap: Tap, index: Sequence[int], like: Tensor) -> Tensor:
             raise Impossible(f"its units are {shape}, counted from 0, and none of them is {_text(index)}")
         weights = torch.zeros(shape, dtype=like.dtype, device=like.device)
         weights[tuple(index)] = 1
-        return weights.flatten()
+        return _flat(weights)
     if len(index) == 1:
         return _by_channel(tap, {index[0]: 1.0}, like)
     raise Impossible(
@@ -114,8 +114,12 @@ def _by_channel(tap: Tap, weights: Mapping[int, float], like: Tensor) -> Tensor:
         made[at] = weight * count / prod(tap.shape)
     along = [1] * len(tap.shape)
     along[axis] = count
-    whole: Tensor = made.reshape(along).expand(tap.shape).flatten()
-    return whole
+    return _flat(made.reshape(along).expand(tap.shape))
+
+
+def _flat(weights: Tensor) -> Tensor:
+    flat: Tensor = weights.flatten()
+    return flat
 
 
 def readings(
