@@ -30,15 +30,15 @@ class SeriesSettings:
     """What is hidden together, what stands in its place, and which steps are padding.
 
     segments: of time, as equally long as they can be; as many as there are steps where there are fewer. channels: each
-    has segments of its own, or all are hidden together. fill: the segment's own mean, the mean of the channel, a line
-    from the step before to the step behind, or `constant` (raw units); of each channel.
+    has segments of its own, or all are hidden together. fill: the segment's own mean (which of one step is that step),
+    the mean of the channel, a line from the step before to the step behind, or `constant` (raw units); of each channel.
     padding: where neither a mask nor a length is an input, steps at the end at which every channel holds this raw value
     are padding; None: none are.
     """
 
     segments: int = 20
     channels: Literal["apart", "together"] = "apart"
-    fill: Literal["mean", "channel", "linear", "constant"] = "mean"
+    fill: Literal["mean", "channel", "linear", "constant"] = "channel"
     constant: float = 0.0
     padding: float | None = 0.0
 

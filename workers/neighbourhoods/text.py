@@ -18,8 +18,19 @@ from torch import Tensor
 
 from workers.kind import AnalysisError
 from workers.neighbourhoods.ids import IdsNeighbourhood, ids
+from workers.neighbourhoods.joined import Joined
 from workers.neighbourhoods.removals import KERNEL_WIDTH, Removals
-from workers.neighbourhoods.tokens import MOST_TOKENS, Closed, Ids, closed, differing, is_added, parts_of, same
+from workers.neighbourhoods.tokens import (
+    MOST_TOKENS,
+    Closed,
+    Ids,
+    closed,
+    compared,
+    differing,
+    ends_of,
+    parts_of,
+    same,
+)
 from workers.neighbourhoods.words import NONE, Unit, Units, tokens_of, units_of
 from workers.passes.asked import ROLE
 from workers.passes.predicting import Predicting
@@ -28,6 +39,7 @@ from workers.surrogate.neighbourhood import Floats, Samples
 
 _LEAST = 2
 _NAMED = 8
+_WAYS = {Closed: "tokens closed up", Joined: "tokens of pairs joined", type(None): "each sample tokenised"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +67,8 @@ class TextNeighbourhood:
 
     units: the text as far as it is read, with its K features; rest: the text behind. not_read: what would be features
     there, or are of no token. owner: (tokens,), the feature of each token of the example, NONE for all others.
-    tokens: how samples become ids without their text; None where each is tokenised, because of what `why` says.
-    compared: samples of which both were compared.
+    tokens: how samples become ids without their text; None where each is tokenised. why: what kept it from a simpler
+    way. compared: samples that were put together and tokenised as well, to see whether both are the same.
     """
 
     units: Units
@@ -66,7 +78,7 @@ class TextNeighbourhood:
     settings: TextSettings
     example: tuple[Tensor, ...]
     tokenizer: Tokenizer
-    tokens: Closed | None
+    tokens: Closed | Joined | None
     compared: int = 0
     why: str = ""
 
@@ -120,7 +132,7 @@ class TextNeighbourhood:
         made: dict[str, JsonValue] = {
             "kind": "text", "unit": self.settings.unit, "together": self.settings.together,
             "mask": self.settings.mask or None, "features": len(self.names), "not_read": len(self.not_read),
-            "read": "each sample tokenised" if self.tokens is None else "tokens closed up",
+            "read": _WAYS[type(self.tokens)],
             "compared": self.compared,
         }  # fmt: skip
         return made | ({"why": self.why} if self.why else {})
@@ -172,41 +184,64 @@ def _of_words(whole: str, row: tuple[Tensor, ...], tokenizer: Tokenizer, setting
     units = cut.only(held)
     known = set(units.names)
 
-    def made(tokens: Closed | None, compared: int, why: str) -> TextNeighbourhood:
-        return TextNeighbourhood(
-            units=units, rest=whole[len(shown) :], not_read=tuple(each for each in every.names if each not in known),
-            owner=_along(_owner(units, along), length), settings=settings, example=row, tokenizer=tokenizer,
-            tokens=tokens, compared=compared, why=why,
-        )  # fmt: skip
-
     given = tokenizer.encode([shown], length)
     _refuse_other(same(given, row))
-    if len(units.names) < _LEAST or why or len(given) > 2:
-        return made(None, 0, why or f"the tokenizer gives {len(given)} inputs")
-    numbers = tokenizer.encode([shown], len(pieces))[0][0].numpy()
-    tokens = closed(
-        numbers, pieces, part, _owner(units, part), _mask(tokenizer, mask), length=length, pad=_pad(tokenizer, length)
-    )
-    wrong, compared = differing(tokenizer, units, tokens, mask)
+    tokens: Closed | Joined | None = None
+    count, wanted = 0, len(units.names) >= _LEAST and len(given) <= 2
+    if wanted:
+        numbers, pad = tokenizer.encode([shown], len(pieces))[0][0].numpy(), _pad(tokenizer, length)
+        ends = ends_of(tokenizer, pieces)
+        simple = closed(numbers, part, _owner(units, part), _mask(tokenizer, mask), ends=ends, length=length, pad=pad)
+        tokens, count, why = _quickest(tokenizer, units, mask, simple, numbers, why)
+    return TextNeighbourhood(
+        units=units, rest=whole[len(shown) :], not_read=tuple(each for each in every.names if each not in known),
+        owner=_along(_owner(units, along), length), settings=settings, example=row, tokenizer=tokenizer,
+        tokens=tokens, compared=count, why=why if wanted else f"the tokenizer gives {len(given)} inputs",
+    )  # fmt: skip
+
+
+def _quickest(
+    tokenizer: Tokenizer, units: Units, mask: str | None, simple: Closed, numbers: Ids, why: str
+) -> tuple[Closed | Joined | None, int, str]:
+    """The simplest way that gives the tokens of all samples compared, how many those are, and what is against a simpler
+    one. why: what is against `simple` already."""
+    shown = compared(len(units.names))
+    expected = tokenizer.encode(units.texts(shown, mask), simple.length)
+    wrong = 0 if why else differing(simple.rows(shown), expected)
+    if not (why or wrong):
+        return simple, len(shown), ""
+    why = why or f"closed up, {wrong} of {len(shown)} samples have other tokens than their text"
+    pairs = Joined.of(
+        tokenizer, units, mask, head=numbers[: simple.head], tail=numbers[len(numbers) - simple.tail :],
+        length=simple.length, pad=simple.pad,
+    )  # fmt: skip
+    whole = pairs.apart(shown)
+    if whole > len(shown) // 2:
+        return None, len(shown), f"{why}; joined from pairs, {whole} have tokens of two units together"
+    wrong = differing(pairs.rows(shown), expected)
     if wrong:
-        return made(None, compared, f"{wrong} of {compared} samples have other tokens once their text is tokenised")
-    return made(tokens, compared, "")
+        return None, len(shown), f"{why}; joined from pairs, {wrong} have"
+    return pairs, len(shown), why
 
 
 def _of_tokens(whole: str, row: tuple[Tensor, ...], tokenizer: Tokenizer, settings: TextSettings) -> TextNeighbourhood:
-    length = row[0].shape[1]
-    pieces = tokenizer.pieces(whole, length)
+    length, mask = row[0].shape[1], _mask(tokenizer, settings.mask or None)
+    pieces, every = tokenizer.pieces(whole, length), tokenizer.pieces(whole, MOST_TOKENS)
+    head, tail = ends_of(tokenizer, pieces)
+    own = slice(head, len(pieces) - tail)
     numbers = row[0][0, : len(pieces)].cpu().to(torch.int64).numpy()
-    units, owner = tokens_of(whole, pieces, numbers.tolist(), together=settings.together)
-    mask = _mask(tokenizer, settings.mask or None)
-    part = np.where(owner == NONE, NONE, np.arange(len(pieces)))
-    tokens = closed(numbers, pieces, part, owner, mask, length=length, pad=_pad(tokenizer, length))
+    units = tokens_of(whole, pieces[own], numbers[own].tolist(), together=settings.together)
+    owner, part = np.full(len(pieces), NONE), np.full(len(pieces), NONE)
+    owner[own] = [each.feature for each in units.stretches if each.feature != NONE]
+    part[own] = np.arange(len(pieces))[own]
+    tokens = closed(
+        numbers, part, owner, mask, ends=(head, tail), length=length, pad=_pad(tokenizer, length)
+    )  # fmt: skip
     everything = np.ones((1, len(units.names)), dtype=np.bool_)
     _refuse_other(same(tuple(map(torch.from_numpy, tokens.rows(everything))), row))
-    behind = [piece for piece, start, end in tokenizer.pieces(whole, MOST_TOKENS) if end > start]
     return TextNeighbourhood(
-        units=units, rest="", not_read=tuple(behind[int((owner != NONE).sum()) :]), owner=_along(owner, length),
-        settings=settings, example=row, tokenizer=tokenizer, tokens=tokens,
+        units=units, rest="", not_read=tuple(piece for piece, _, _ in every[len(pieces) - tail : len(every) - tail]),
+        owner=_along(owner, length), settings=settings, example=row, tokenizer=tokenizer, tokens=tokens,
     )  # fmt: skip
 
 
@@ -226,8 +261,9 @@ def _mask(tokenizer: Tokenizer, mask: str | None) -> Ids:
     pieces = () if mask is None else tokenizer.pieces(mask, MOST_TOKENS)
     if mask is None or not pieces:
         return np.empty(0, dtype=np.int64)
-    found = tokenizer.encode([mask], len(pieces))[0][0].numpy()
-    return np.asarray(found[[not is_added(piece) for piece in pieces]])
+    head, tail = ends_of(tokenizer, pieces)
+    found = tokenizer.encode([mask], len(pieces) + 1)[0][0].numpy()
+    return np.asarray(found[head : len(pieces) - tail])
 
 
 def _pad(tokenizer: Tokenizer, length: int) -> int:

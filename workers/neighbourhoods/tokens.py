@@ -1,7 +1,7 @@
 """Which ids does a network read where units of its text are taken away?
 
 The tokens of what is left, closed up: the same as those of the text that is left where the tokenizer takes each unit
-by itself. Whether it does is asked of the tokenizer, on samples; where it does not, every sample is tokenised.
+by itself. Whether it does is asked of the tokenizer, on samples.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Closed:
 
 
 def closed(
-    ids: Ids, pieces: Sequence[Piece], part: Ids, owner: Ids, mask: Ids, *, length: int, pad: int
+    ids: Ids, part: Ids, owner: Ids, mask: Ids, *, ends: tuple[int, int], length: int, pad: int
 ) -> Closed:  # fmt: skip
     """The tokens `ids` (E,) with `mask` in the place of each occurrence that is not shown.
 
-    part: (E,), the occurrence that a token is of, or NONE. owner: (E,), its feature, or NONE.
+    part: (E,), the occurrence that a token is of, or NONE. owner: (E,), its feature, or NONE. ends: as `ends_of`.
     """
     first = part != np.concatenate([[NONE], part[:-1]])
     at = np.flatnonzero(first & (part != NONE))
@@ -69,17 +69,22 @@ def closed(
         ids=np.insert(ids, where, np.tile(mask, len(at))),
         owner=np.insert(owner, where, owner[where]),
         instead=np.insert(np.zeros(len(ids), dtype=np.bool_), where, values=True),
-        head=_added(pieces), tail=_added(pieces[::-1]), length=length, pad=pad,
+        head=ends[0], tail=ends[1], length=length, pad=pad,
     )  # fmt: skip
 
 
-def is_added(piece: Piece) -> bool:
-    """Whether the tokenizer adds it to every text: it stands for no character."""
-    return piece[1] == piece[2]
+def ends_of(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> tuple[int, int]:
+    """How many tokens of a text the tokenizer adds at its beginning and at its end: those that an empty text has.
 
-
-def _added(pieces: Sequence[Piece]) -> int:
-    return next((at for at, piece in enumerate(pieces) if not is_added(piece)), len(pieces))
+    That a token stands for no character is no sign: spaces are cut off what tokens are said to stand for.
+    """
+    added = [piece for piece, _, _ in tokenizer.pieces("", MOST_TOKENS)]
+    own = [piece for piece, _, _ in pieces]
+    for head in range(min(len(added), len(own)), -1, -1):
+        tail = len(added) - head
+        if head + tail <= len(own) and own[:head] == added[:head] and own[len(own) - tail :] == added[head:]:
+            return head, tail
+    return 0, 0
 
 
 def parts_of(units: Units, pieces: Sequence[Piece]) -> tuple[Ids, frozenset[int], str]:
@@ -101,15 +106,19 @@ def parts_of(units: Units, pieces: Sequence[Piece]) -> tuple[Ids, frozenset[int]
     return part, frozenset(every), why
 
 
-def differing(tokenizer: Tokenizer, units: Units, tokens: Closed, mask: str | None) -> tuple[int, int]:
-    """How many of how many samples are other ids, or have another mask, once their text is tokenised."""
-    shown = Removals(len(units.names), _SEED, paired=True).take(_COMPARED).z != 0
+def compared(features: int) -> Shown:
+    """Samples by which it is seen whether ids that are put together are those of the text; one has nothing left."""
+    shown: Shown = Removals(features, _SEED, paired=True).take(_COMPARED).z != 0
     shown[0] = False  # the example itself is compared elsewhere; nothing left of it is not drawn in pairs
-    expected = tokenizer.encode(units.texts(shown, mask), tokens.length)
-    wrong = np.zeros(len(shown), dtype=np.bool_)
-    for ours, theirs in zip(tokens.rows(shown), expected, strict=False):
+    return shown
+
+
+def differing(rows: tuple[Ids, Ids], expected: Sequence[Tensor]) -> int:
+    """How many samples are other ids, or have another mask, than their text tokenised."""
+    wrong = np.zeros(len(rows[0]), dtype=np.bool_)
+    for ours, theirs in zip(rows, expected, strict=False):
         wrong |= (ours != theirs.cpu().numpy()).any(axis=1)
-    return int(wrong.sum()), len(wrong)
+    return int(wrong.sum())
 
 
 def same(given: Sequence[Tensor], row: Sequence[Tensor]) -> bool:

@@ -94,33 +94,25 @@ def units_of(text: str, unit: Literal["word", "sentence"], *, together: bool) ->
     return _numbered(parts, spans, units, together=together)
 
 
-def tokens_of(
-    text: str, pieces: Sequence[tuple[str, int, int]], keys: Sequence[int], *, together: bool
-) -> tuple[Units, NDArray[np.int64]]:
-    """The tokens of a text, and the feature of each, NONE for those that the tokenizer adds.
+def tokens_of(text: str, pieces: Sequence[tuple[str, int, int]], keys: Sequence[int], *, together: bool) -> Units:
+    """The tokens of a text; each of them is a feature, what is between them none.
 
-    pieces: of the text, as `Tokenizer.pieces` has them. keys: their ids, by which two are equal.
+    pieces: as `Tokenizer.pieces` has them, without those that it adds. keys: their ids, by which two are equal.
     """
-    added = [start == end for _, start, end in pieces]
     parts, spans, units, at = list[str](), list[tuple[int, int]](), list[int](), 0
-    for (piece, start, end), plus in zip(pieces, added, strict=True):
-        if plus:
-            continue
+    for piece, start, end in pieces:
         if start > at:
             parts.append(text[at:start])
             spans.append((at, start))
         units.append(len(parts))
-        parts.append(text[start:end] if start >= at else piece)  # several tokens may stand for one character
+        own = start >= at and end > start
+        parts.append(text[start:end] if own else piece)  # several tokens may stand for one character, or for a space
         spans.append((start, end))
         at = max(at, end)
     if at < len(text):
         parts.append(text[at:])
         spans.append((at, len(text)))
-    own = [key for key, plus in zip(keys, added, strict=True) if not plus]
-    made = _numbered(parts, spans, units, together=together, keys=own)
-    owner = np.full(len(pieces), NONE)
-    owner[~np.array(added)] = [made.stretches[at].feature for at in units]
-    return made, owner
+    return _numbered(parts, spans, units, together=together, keys=keys)
 
 
 def _numbered(

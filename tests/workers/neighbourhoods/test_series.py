@@ -91,7 +91,7 @@ def test_channels_are_hidden_apart_or_together():
 
 
 def test_channels_have_the_names_that_were_declared():
-    made = series(case_of(RISING, feature_names=["speed", "heat"]), 0, SeriesSettings(segments=2))
+    made = series(case_of(RISING, feature_names=["speed", "heat"]), 0, SeriesSettings(segments=2, fill="mean"))
     assert made.names[2] == "heat, steps 0\u20131"
 
 
@@ -107,7 +107,7 @@ def test_channels_may_stand_before_time_or_be_missing():
         def forward(self, x):
             return x.flatten(1)[:, :3]
 
-    turned = series(case_of(RISING.movedim(1, 2), First(), layout="NCT"), 0, SeriesSettings(segments=2))
+    turned = series(case_of(RISING.movedim(1, 2), First(), layout="NCT"), 0, SeriesSettings(segments=2, fill="mean"))
     assert hidden(turned, 2).tolist() == [[1.0, 2.0, 4.0, 8.0], [15.0, 15.0, 40.0, 80.0]]
     flat = series(case_of(RISING[..., 0], First(), layout="NT"), 0, SeriesSettings(segments=4, fill="channel"))
     assert hidden(flat, 0).tolist() == [3.75, 2.0, 4.0, 8.0]
@@ -216,7 +216,7 @@ def test_an_attribution_is_summed_over_each_segment_and_padding_gets_none():
 
 def test_a_constant_segment_is_told_to_change_nothing():
     x = torch.tensor([[1.0, 1.0, 2.0, 3.0, 5.0, 4.0, 7.0, 7.0]])[..., None]
-    assert series(case_of(x), 0, SeriesSettings(segments=4)).inert == (0, 3)
+    assert series(case_of(x), 0, SeriesSettings(segments=4, fill="mean")).inert == (0, 3)
 
 
 @pytest.mark.parametrize("fill", ["mean", "channel", "linear", "constant"])

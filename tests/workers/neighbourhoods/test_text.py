@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from tests.workers.neighbourhoods import texts
 from workers.kind import AnalysisError
+from workers.neighbourhoods.joined import Joined
 from workers.neighbourhoods.removals import Removals
 from workers.neighbourhoods.text import TextNeighbourhood, TextSettings, text
 from workers.neighbourhoods.words import units_of
@@ -119,20 +121,55 @@ def test_every_sample_is_read_as_its_text_is_tokenised(make, mask, unit):
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(made.inputs(samples), expected, strict=True))
 
 
-def test_words_that_a_tokenizer_does_not_take_by_themselves_are_tokenised_anew():
-    closed, anew = around(GOOD), around(GOOD, texts.byte_pairs())
-    assert (closed.tokens is None, anew.tokens is None) == (False, True)
-    assert closed.as_json()["read"] == "tokens closed up"
-    assert (closed.as_json()["compared"], closed.why) == (33, "")
-    assert anew.as_json()["read"] == "each sample tokenised"
-    assert re.fullmatch(r"3[0-3] of 33 samples have other tokens once .*", anew.why)
+def test_a_tokenizer_that_takes_words_by_themselves_lets_tokens_close_up():
+    closed = around(GOOD)
+    assert (closed.as_json()["read"], closed.as_json()["compared"], closed.why) == ("tokens closed up", 33, "")
 
 
-def test_a_token_of_two_words_is_told():
+@pytest.mark.parametrize("make", [texts.byte_pairs, texts.unigram])
+def test_words_whose_tokens_depend_on_what_is_before_are_joined_from_pairs(make):
+    joined = around(GOOD, make())
+    assert joined.as_json()["read"] == "tokens of pairs joined"
+    assert re.fullmatch(r"closed up, [1-9][0-9]? of 33 samples have other tokens than their text", joined.why)
+
+
+class Counting:
+    """A tokenizer that reads every second word of a text otherwise: a word's token depends on how many are before."""
+
+    name = "counting"
+
+    def pieces(self, text: str, length: int) -> tuple[tuple[str, int, int], ...]:
+        found = enumerate(re.finditer(r"\w+", text))
+        return tuple((f"{each[0]}{at % 2}", *each.span()) for at, each in found)[:length]
+
+    def encode(self, texts: Sequence[str], length: int) -> tuple[torch.Tensor, ...]:
+        ids = torch.zeros(len(texts), length, dtype=torch.int64)
+        for row, given in enumerate(texts):
+            for at, (piece, _, _) in enumerate(self.pieces(given, length)):
+                ids[row, at] = 1 + 2 * (ord(piece[0]) - ord("a")) + int(piece[-1])
+        return ids, ids.ne(0).long()
+
+
+def test_texts_whose_tokens_depend_on_more_are_tokenised_each():
+    case = texts.case_of(["a b c d e f"], texts.random_bag(60, 0), Counting())
+    made = text(case, 0, TextSettings())
+    assert made.tokens is None
+    assert made.as_json()["read"] == "each sample tokenised"
+    assert re.fullmatch(r"closed up, \d+ of 33 samples have .*; joined from pairs, \d+ have", made.why)
+    ids, mask = made.inputs(without(made, "b", "c"))
+    assert [ids[0].tolist(), mask[0].tolist()] == encoded(made.tokenizer, "a   d e f")
+
+
+def test_samples_with_a_token_of_two_words_are_tokenised_whole():
     made = around("a\u200bnd film is bad")  # the tokenizer drops what has no width, and reads "and"
     assert made.names == ("a", "nd", "film", "is", "bad")
-    assert made.tokens is None
-    assert "of more than one unit" in made.why
+    assert made.why == "the token 'and' is of more than one unit, or of what stands between units"
+    assert isinstance(made.tokens, Joined)
+    both = np.array([[True, True, False, True, True], [True, False, True, True, True]])
+    assert made.tokens.apart(both) == 1
+    samples = made.stream(2, paired=False).take(40)
+    expected = made.tokenizer.encode(made.units.texts(samples.z != 0, None), 40)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(made.inputs(samples), expected, strict=True))
 
 
 def test_a_token_is_taken_out_of_the_ids_themselves():
