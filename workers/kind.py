@@ -180,6 +180,8 @@ class AnalysisKind(Generic[P, O]):
     measurements: Callable[[O], tuple[Measurement, ...]]
     page: str = ""
     """Its page of the documentation, where that is written from the kind itself."""
+    optional_roles: tuple[str, ...] = ()
+    """Of datasets that it uses where an audit has them: they are part of what identifies the analysis."""
 
     def entry(self) -> dict[str, JsonValue]:
         """This kind's entry in the catalogue."""
@@ -191,6 +193,7 @@ class AnalysisKind(Generic[P, O]):
             "source": self.source,
             "queue": self.queue,
             "roles": list(self.roles),
+            "optional_roles": list(self.optional_roles),
             "metrics": list(self.metrics),
             "controls": [control.name for control in self.controls],
             "parameters": self.parameters.model_json_schema(),

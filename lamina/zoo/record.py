@@ -1,7 +1,7 @@
 """What was found, family by family: kept as JSON, shown as docs/zoo.md, and compared with what is found now."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,15 @@ def worse(before: Iterable[Cell], now: Iterable[Cell]) -> list[str]:
         if cell.state == "ok" and (again is None or again.state != "ok"):
             lost.append(f"{cell.key} was ok and is {again.state + ': ' + again.reason if again else 'gone'}")
     return lost
+
+
+def with_kinds(before: Iterable[Cell], now: Iterable[Cell], kinds: Collection[str], order: Sequence[str]) -> list[Cell]:
+    """What was found before, with the cells of `kinds` as they are found now; kinds in `order`, behind all else."""
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for cell in (*(each for each in before if each.column not in kinds), *(e for e in now if e.column in kinds)):
+        found.setdefault((cell.family, cell.form), []).append(cell)
+    places = {kind: at for at, kind in enumerate(order, 1)}
+    return [cell for cells in found.values() for cell in sorted(cells, key=lambda each: places.get(each.column, 0))]
 
 
 def changed(before: Iterable[Cell], now: Iterable[Cell]) -> list[str]:

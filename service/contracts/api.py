@@ -184,7 +184,8 @@ class KindView(Value):
     question: str
     source: str
     queue: str
-    roles: tuple[str, ...]
+    roles: tuple[str, ...] = Field(description="Of the datasets that it needs.")
+    optional_roles: tuple[str, ...] = Field((), description="Of the datasets that it uses where they are given.")
     metrics: tuple[str, ...]
     controls: tuple[str, ...]
     parameters: dict[str, JsonValue] = Field(description="JSON Schema of the parameters.")

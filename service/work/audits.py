@@ -168,6 +168,7 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
         )
     kinds = catalog.kinds()
     needed: dict[str, str] = {}
+    optional = set[str]()
     for index, analysis in enumerate(submission.analyses):
         at = pointer("analyses", index)
         if analysis.kind not in kinds:
@@ -178,6 +179,7 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
             for fault in catalog.problems(analysis.kind, analysis.parameters)
         ]
         needed |= dict.fromkeys(kinds[analysis.kind].roles, analysis.kind)
+        optional |= set(kinds[analysis.kind].optional_roles)
     faults += [
         Fault(pointer=pointer("inputs", role), detail=f"{kind} needs a dataset in the role {role}")
         for role, kind in needed.items()
@@ -187,7 +189,7 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
         faults += [
             Fault(pointer=pointer("inputs", role), detail=f"no analysis asked for uses the role {role}; leave it out")
             for role in submission.inputs
-            if role not in needed and role not in COMPARED
+            if role not in needed and role not in optional and role not in COMPARED
         ]
     return faults
 

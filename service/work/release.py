@@ -89,7 +89,8 @@ def release_audit(session: Session, audit_id: UUID, *, catalog: Catalog, setting
         .execution_options(populate_existing=True)
     ).all()
     for analysis in waiting:
-        roles = {role: inputs[role] for role in catalog.kind(analysis.kind).roles if role in inputs}
+        kind = catalog.kind(analysis.kind)
+        roles = {role: inputs[role] for role in (*kind.roles, *kind.optional_roles) if role in inputs}
         work = enqueue(
             session,
             type=WorkType.ANALYSIS,

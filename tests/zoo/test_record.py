@@ -9,7 +9,7 @@ import torch
 from lamina.zoo.cells import NAMES, Cell, family_of
 from lamina.zoo.families import FAMILIES
 from lamina.zoo.parity import CAM, CONDUCTANCE, PRODUCT
-from lamina.zoo.record import as_json, changed, page, read, shown, worse
+from lamina.zoo.record import as_json, changed, page, read, shown, with_kinds, worse
 from workers.analyses import KINDS
 
 HERE = Path(__file__).parent
@@ -83,6 +83,13 @@ def test_what_is_as_good_or_better_is_no_loss_but_a_change():
     assert changed([worst], [OK]) == ["mlp/pt2/outputs"]
     assert changed([], [OK]) == changed([OK], []) == ["mlp/pt2/outputs"]
     assert changed([OK], [replace(OK, reason="in other words")]) == []
+
+
+def test_kinds_that_are_found_anew_stand_in_their_order_and_leave_the_rest_as_it_was():
+    first, last = replace(OK, column="b"), replace(OK, column="a")
+    fresh = replace(first, state="failed", reason="differ by 1")
+    found = with_kinds([OK, last, first], [fresh, replace(OK, reason="not asked for")], ["b"], ["b", "a"])
+    assert found == [OK, fresh, last]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from workers.analyses import (
     layer_internal_influence,
     lime_image,
     lime_series,
+    lime_tabular,
     lime_text,
     logit_lens,
     neuron_conductance,
@@ -45,6 +46,7 @@ KINDS = Registry(
     attention_rollout.KIND,
     logit_lens.KIND,
     lime_image.KIND,
+    lime_tabular.KIND,
     lime_text.KIND,
     lime_series.KIND,
 )

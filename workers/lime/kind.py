@@ -52,6 +52,7 @@ def lime_kind(kind: Lime[P]) -> AnalysisKind[P, LimeOutcome]:
         section=shown,
         measurements=measurements,
         page=page(spec),
+        optional_roles=kind.optional_roles,
     )
 
 

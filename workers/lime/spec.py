@@ -61,7 +61,7 @@ class Lime(Generic[P]):
     an attribution of that input of its example, one number for each element or token, the sum over each feature, (K,).
     notes: what of an example is in no feature, in sentences. pictures: of the first examples. arrays: what else of a
     neighbourhood is kept per example, by name. absent: what a feature that is not there is replaced by, in words.
-    formula: in Markdown. literature: of its page.
+    optional_roles: of datasets that it uses where they are given. formula: in Markdown. literature: of its page.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Lime(Generic[P]):
     notes: Callable[[Any], tuple[str, ...]] = _none
     pictures: Pictures | None = None
     arrays: Callable[[Any], Mapping[str, Tensor]] | None = None
+    optional_roles: tuple[str, ...] = ()
 
     @property
     def nouns(self) -> str:

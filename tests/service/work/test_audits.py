@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from service.catalog import Catalog
 from service.clock import FixedClock
 from service.contracts.api import (
     AnalysisSubmission,
@@ -27,7 +28,7 @@ from service.work.refusals import Conflict, Invalid, OverOpenWork
 from service.work.shown import analysis_state, audit_state, counts, intake_state, progress
 from tests.conftest import MakePrincipal, MakeTenant
 from tests.service.work.test_claim import take, works_of
-from tests.service.work.world import DATASET_FACTS, MODEL_FACTS, World, stored
+from tests.service.work.world import DATASET_FACTS, KIND, MODEL_FACTS, World, stored
 
 
 def faults_of(world: World, wanted: AuditSubmission) -> dict[str, str]:
@@ -88,6 +89,24 @@ def test_training_examples_may_be_named_for_any_analysis(world: World) -> None:
             digests.append(session.scalar(select(Analysis.digest).where(Analysis.audit_id == audit)))
     assert digests[0] is not None
     assert digests[0] == digests[1]
+
+
+def test_a_dataset_in_an_optional_role_is_part_of_what_identifies_an_analysis(world: World) -> None:
+    world.catalog = Catalog({"layer_conductance": {**KIND, "optional_roles": ["background", "training"]}})
+    model, dataset = world.ready_pair()
+    source, digests = InputSubmission(dataset=dataset), []
+    for role in ("", "training", "background"):
+        audit = world.submit(
+            AuditSubmission(
+                model=model,
+                inputs={"evaluation": source} | ({role: source} if role else {}),
+                analyses=(AnalysisSubmission(kind="layer_conductance"),),
+            )
+        )
+        with system_session(world.database) as session:
+            digests.append(session.scalar(select(Analysis.digest).where(Analysis.audit_id == audit)))
+    assert None not in digests
+    assert len(set(digests)) == 3
 
 
 def test_another_tenants_model_and_dataset_do_not_exist(
