@@ -24,6 +24,7 @@ from benchmarks.timing import compared
 from workers.neighbourhoods.image import ImageSettings, image
 from workers.neighbourhoods.table import TableSettings
 from workers.neighbourhoods.table import table as around_row
+from workers.neighbourhoods.table_background import TableBackground
 from workers.neighbourhoods.text import TextSettings
 from workers.neighbourhoods.text import text as around_text
 from workers.surrogate.explain import explain
@@ -34,7 +35,8 @@ from workers.surrogate.settings import Settings
 
 VERSIONS = {"lime": "0.2.0.1", "numpy": np.__version__}
 ROUNDS, SEED, LABELS = 5, 7, 5
-IMAGE_SAMPLES, ROW_SAMPLES, TEXT_SAMPLES = 1000, 5000, 5000
+IMAGE_SAMPLES, TEXT_SAMPLES = 1000, 5000
+ROW_SAMPLES = (1000, 5000)
 _ROWS = {64: 32, 224: 16}
 """Pictures in one forward pass, by their side: what fits into the caches."""
 
@@ -47,7 +49,7 @@ def measure() -> list[dict[str, object]]:
     try:
         with warnings.catch_warnings(), redirect_stderr(StringIO()):  # lime draws a bar of its own
             warnings.simplefilter("ignore")  # of scikit-learn, about how lime calls it
-            return [*(_image(side) for side in _ROWS), _row(), _forward(), _text()]
+            return [*(_image(side) for side in _ROWS), *(_row(samples) for samples in ROW_SAMPLES), _forward(), _text()]
     finally:
         torch.set_num_threads(before)
 
@@ -79,39 +81,41 @@ def _image(side: int) -> dict[str, object]:
     )  # fmt: skip
 
 
-def _row() -> dict[str, object]:
+def _row(samples: int) -> dict[str, object]:
+    """The background is looked at once on both sides."""
     asked = table()
-    settings = Settings(samples=ROW_SAMPLES, selection="highest_weights", rows=ROW_SAMPLES, paired=False)
+    settings = Settings(samples=samples, selection="highest_weights", rows=samples, paired=False)
     rows = asked.raw.double().numpy()
+    background = TableBackground.of(asked.case, TableSettings())
+    around = around_row(asked.case, 0, TableSettings(), background)
     explainer = LimeTabularExplainer(
         rows, random_state=np.random.RandomState(SEED), feature_selection="highest_weights"
     )
 
     def ours() -> object:
-        return explain(around_row(asked.case, 0, TableSettings()), asked.case.at(0), settings, SEED)
+        return explain(around_row(asked.case, 0, TableSettings(), background), asked.case.at(0), settings, SEED)
 
     def theirs() -> object:
         return explainer.explain_instance(
             rows[0], lambda many: _probabilities(asked, torch.from_numpy(many).float()), labels=(0,),
-            num_samples=ROW_SAMPLES,
+            num_samples=samples,
         )  # fmt: skip
 
-    around = around_row(asked.case, 0, TableSettings())
     return compared(
-        "lime/tabular", f"LIME of a row of {COLUMNS} columns in quartiles, {ROW_SAMPLES} samples", ours=ours,
-        peer=("lime LimeTabularExplainer", theirs), floor=_floor(asked, around, ROW_SAMPLES, ROW_SAMPLES),
-        rounds=ROUNDS, versions=VERSIONS,
+        f"lime/tabular{samples}", f"LIME of a row of {COLUMNS} columns in quartiles, {samples} samples", ours=ours,
+        peer=("lime LimeTabularExplainer", theirs), floor=_floor(asked, around, samples, samples), rounds=ROUNDS,
+        versions=VERSIONS,
     )  # fmt: skip
 
 
 def _forward() -> dict[str, object]:
     """Six features chosen one after the other."""
     draw = np.random.default_rng(SEED)
-    z = draw.integers(0, 2, (ROW_SAMPLES, COLUMNS)).astype(float)
-    y = z @ draw.normal(size=COLUMNS) + draw.normal(size=ROW_SAMPLES)
-    weights = draw.random(ROW_SAMPLES)
+    z = draw.integers(0, 2, (ROW_SAMPLES[-1], COLUMNS)).astype(float)
+    y = z @ draw.normal(size=COLUMNS) + draw.normal(size=len(z))
+    weights = draw.random(len(z))
     base = LimeBase(lambda distances: distances)
-    what = f"6 of {COLUMNS} features by forward selection, {ROW_SAMPLES} samples"
+    what = f"6 of {COLUMNS} features by forward selection, {len(z)} samples"
     peer = ("lime LimeBase.forward_selection", lambda: base.forward_selection(z, y, weights, 6))
     return compared(
         "lime/forward_selection", what, ours=lambda: _chosen(z, y, weights), peer=peer, floor=None, rounds=ROUNDS,

@@ -76,13 +76,12 @@ class Drawn:
 
     def _values(self, samples: Samples, told: Told) -> Floats:
         """(n, L), of which equal samples share a row of the answers."""
-        first: list[int] = []
+        first, before = list[int](), len(self._known)
         where = np.empty(len(samples), dtype=np.int64)
         for at, key in enumerate(_keys(samples)):
-            if key not in self._known:
-                self._known[key] = len(self._known)
+            where[at] = number = self._known.setdefault(key, len(self._known))
+            if number == before + len(first):
                 first.append(at)
-            where[at] = self._known[key]
         new = Samples(samples.z[first], samples.distances[first], samples.drawn[first])
         parts = [] if self._answers is None else [self._answers]
         for start in range(0, len(new), self._rows):
@@ -102,10 +101,12 @@ class Drawn:
 def _keys(samples: Samples) -> list[bytes]:
     """One for each sample, equal where the network reads the same."""
     z, drawn = samples.z, np.ascontiguousarray(samples.drawn).reshape(len(samples), -1)
-    bits = np.packbits(z != 0, axis=1) if bool(((z == 0) | (z == 1)).all()) else _octets(z)
-    if drawn.shape == z.shape and np.array_equal(drawn, z):
-        return [row.tobytes() for row in bits]
-    return [row.tobytes() + other.tobytes() for row, other in zip(bits, _octets(drawn), strict=True)]
+    parts = [np.packbits(z != 0, axis=1) if bool(((z == 0) | (z == 1)).all()) else _octets(z)]
+    if not (drawn.shape == z.shape and np.array_equal(drawn, z)):
+        parts.append(_octets(drawn))
+    rows = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    keys: list[bytes] = rows.view(f"V{rows.shape[1]}").ravel().tolist()
+    return keys
 
 
 def _octets(rows: NDArray[np.generic]) -> NDArray[np.uint8]:
