@@ -15,6 +15,7 @@ from workers.analyses import (
     layer_integrated_gradients,
     layer_internal_influence,
     lime_image,
+    lime_layers,
     lime_series,
     lime_tabular,
     lime_text,
@@ -49,4 +50,5 @@ KINDS = Registry(
     lime_tabular.KIND,
     lime_text.KIND,
     lime_series.KIND,
+    lime_layers.KIND,
 )

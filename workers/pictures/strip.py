@@ -1,8 +1,8 @@
 """How does what each feature adds move from layer to layer?
 
-A grid of small bars: a row for each feature, its name beside it; a column for each layer, early to deep, its name below.
-Bars begin in the middle of their cell, to the right for and to the left against; a line marks what lies within 1.96
-standard errors. All bars share one scale.
+A grid of small bars: a row for each feature, its name beside it; a column for each layer, early to deep, its name
+below. Bars begin in the middle of their cell, to the right for and to the left against; a line marks what lies within
+1.96 standard errors. All bars share one scale.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from workers.pictures.colours import (
     AGAINST,
     FOR,
-    LEGEND_HEIGHT,
     LETTER_WIDTH,
     LINE_HEIGHT,
     RAISES,
     WIDTH,
     Pixels,
     blank,
-    legend,
     png,
+    said,
     wrapped,
     writable,
     write,
@@ -71,7 +70,8 @@ def bar_strip(
     pitch = (WIDTH - _LEFT - _GAP) // len(layers)
     under = [wrapped(name, max(3, pitch // LETTER_WIDTH - 1), _NAME_LINES) for name in layers]
     foot, lines = _GAP + len(features) * _STEP, max(map(len, under))
-    canvas = blank(foot + _GAP + lines * LINE_HEIGHT + _GAP + LEGEND_HEIGHT, WIDTH)
+    below = foot + lines * LINE_HEIGHT + 2 * _GAP
+    canvas = blank(below + 2 * LINE_HEIGHT + _GAP, WIDTH)
     half = pitch // 2 - _GAP
     for column, names in enumerate(under):
         middle = _LEFT + column * pitch + pitch // 2
@@ -80,11 +80,12 @@ def bar_strip(
             part = (values[column, row] / reach, HATCHED * errors[column, row] / reach) if reach > 0 else (0.0, 0.0)
             _draw(canvas, _GAP + row * _STEP, middle, half, part)
         for at, text in enumerate(names):
-            write(canvas, foot + _GAP + at * LINE_HEIGHT, _LEFT + column * pitch, text)
+            left = max(0, middle - len(text) * LETTER_WIDTH // 2)
+            write(canvas, foot + _GAP + at * LINE_HEIGHT, left, text)
     for row, name in enumerate(features):
         write(canvas, _GAP + row * _STEP, _GAP, writable(name)[:_NAME_LETTERS])
-    explained = f"{meaning} Lines: within {HATCHED} standard errors."
-    legend(canvas, foot + _GAP + lines * LINE_HEIGHT + _GAP, most, unit, explained, ground=255)
+    write(canvas, below, _GAP, writable(f"Longest bar: {said(most)} {unit}"))
+    write(canvas, below + LINE_HEIGHT, _GAP, writable(f"{meaning} Lines: within {HATCHED} standard errors."))
     return png(canvas)
 
 

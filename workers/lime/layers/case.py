@@ -27,6 +27,7 @@ from workers.subject.network import ONLY_OUTPUTS
 from workers.subject.subject import Subject
 from workers.surrogate.neighbourhood import Neighbourhood
 from workers.sweep.block import padded
+from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 from workers.sweep.refusals import UnknownTap
 from workers.sweep.watch import Watch
@@ -106,6 +107,20 @@ class Case:
     def rows(self, memory_bytes: int) -> Rows:
         """How its samples run."""
         return rows(self.predicting, memory_bytes, self.parameters.rows)
+
+    def gives_output(self, tap: Tap, inputs: tuple[Tensor, ...]) -> bool:
+        """Whether a tap's tensor is the very output, number by number, at these inputs."""
+        given: list[Tensor] = []
+
+        def see(_module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
+            if (layer, call, position) == tap.place:
+                given.append(tensor.clone())
+            return tensor
+
+        with torch.no_grad(), Watch(self.predicting.network, see, {tap.layer}) as watch:
+            output = watch.run(padded(inputs, self.predicting.batch or 1))
+        found = self.predicting.targets[0].read(output)
+        return len(given) == 1 and given[0].shape == found.shape and torch.equal(given[0], found)
 
     @property
     def unit(self) -> str:

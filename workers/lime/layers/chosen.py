@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from service.contracts.outcome import NotApplicable
+from workers.pictures.layers import spread
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
 
@@ -37,7 +38,8 @@ def chosen(ready: Prepared, names: Sequence[str], needed: Sequence[str] = ()) ->
     if names:
         return Chosen(tuple(able), tuple(refused))
     always = [tap for tap in able if _is_one_of(tap, set(needed))]
-    thin = thinned([tap for tap in able if tap not in always], max(0, MOST_LAYERS - len(always)))
+    others = [tap for tap in able if tap not in always]
+    thin = [others[at] for at in thinned([tap.cut for tap in others], max(0, MOST_LAYERS - len(always)))]
     kept = tuple(tap for tap in able if tap in always or tap in thin)
     left = [tap.key for tap in able if tap not in kept]
     because = f"{len(left)} of {len(able)} layers are left out, evenly over depth; name those that are meant as layers"
@@ -58,21 +60,20 @@ def _readable(tap: Tap) -> bool:
     return tap.layout is not None and tap.status in ("on_path", "off_path")
 
 
-def thinned(taps: Sequence[Tap], most: int) -> tuple[Tap, ...]:
-    """At most so many: those through which everything passes first, each sort evenly over depth."""
-    cuts = [tap for tap in taps if tap.cut]
-    others = [tap for tap in taps if not tap.cut]
-    kept = _evenly(cuts, most)
-    kept = [*kept, *_evenly(others, most - len(kept))]
-    return tuple(tap for tap in taps if tap in kept)
+def thinned(cuts: Sequence[bool], most: int) -> tuple[int, ...]:
+    """Which of these layers to keep, so many at most: cuts first, each sort evenly over depth."""
+    kept = _evenly([at for at, cut in enumerate(cuts) if cut], most)
+    kept += _evenly([at for at, cut in enumerate(cuts) if not cut], most - len(kept))
+    return tuple(sorted(kept))
 
 
-def _evenly(taps: Sequence[Tap], most: int) -> list[Tap]:
-    if len(taps) <= most:
-        return list(taps)
+def _evenly(layers: Sequence[int], most: int) -> list[int]:
+    """The first and the last among them; the last alone where there is room for one."""
+    if len(layers) <= most:
+        return list(layers)
     if most < 2:
-        return list(taps[-1:]) * most
-    return [taps[round(at * (len(taps) - 1) / (most - 1))] for at in range(most)]
+        return list(layers[-1:]) * most
+    return [layers[at] for at in spread(len(layers), most)]
 
 
 def _unknown(ready: Prepared, names: Iterable[str]) -> list[NotApplicable]:

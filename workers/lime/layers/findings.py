@@ -7,7 +7,6 @@ from itertools import chain
 
 from service.contracts.outcome import Finding
 from workers.lime.layers.outcome import AtLayer, LayersOutcome
-from workers.lime.layers.reading import DIRECTION
 from workers.lime.outcome import Explanation
 
 _NAMED = 5
@@ -107,7 +106,7 @@ def _still(outcome: LayersOutcome) -> list[Finding]:
 
 def _late(outcome: LayersOutcome) -> list[Finding]:
     cuts = [layer.key for layer in outcome.layers if layer.cut]
-    found = [each for each in outcome.visible if each.reading == DIRECTION and each.key is not None]
+    found = [each for each in outcome.visible if each.key is not None]
     late = [each for each in found if each.key == cuts[-1]]
     if len(cuts) < 2 or len(late) <= _HALF * len(found):
         return []

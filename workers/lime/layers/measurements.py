@@ -38,16 +38,16 @@ def _point(outcome: LayersOutcome, depth: Depth, metric: str, found: Average) ->
 
 
 def _visible(outcome: LayersOutcome) -> Iterator[Measurement]:
-    for reading in dict.fromkeys(each.reading for each in outcome.visible):
-        known = [each.depth for each in outcome.visible if each.reading == reading and each.depth is not None]
-        if known:
-            mean = mean_t(known)
-            yield Measurement(
-                metric="lime_visible", target=outcome.target[:128], facets={"reading": reading}, value=mean.value,
-                low=mean.low, high=mean.high, n=mean.n,
-            )  # fmt: skip
+    known = [each.depth for each in outcome.visible if each.depth is not None]
+    if known:
+        mean = mean_t(known)
+        yield Measurement(
+            metric="lime_visible", target=outcome.target[:128], facets={}, value=mean.value, low=mean.low,
+            high=mean.high, n=mean.n,
+        )  # fmt: skip
 
 
 def _lost(outcome: LayersOutcome) -> Measurement:
     drawn = sum(each.samples for each in outcome.explained)
-    return Measurement(metric="lime_lost", value=sum(each.lost for each in outcome.explained) / drawn, n=drawn)
+    lost = sum(each.lost for each in outcome.explained)
+    return Measurement(metric="lime_lost", facets={}, value=lost / drawn, n=drawn)

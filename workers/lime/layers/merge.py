@@ -14,7 +14,7 @@ from workers.lime.layers.findings import findings
 from workers.lime.layers.outcome import AtLayer, Depth, Layer, LayersOutcome, Visible
 from workers.lime.layers.parameters import LayersParameters
 from workers.lime.layers.pictures import pictures
-from workers.lime.layers.reading import DIRECTION, NORM
+from workers.lime.layers.reading import DIRECTION
 from workers.lime.outcome import Average, Example
 from workers.numerics.intervals import mean_t
 from workers.passes.asked import ROLE
@@ -59,15 +59,15 @@ def _listed(partials: Sequence[Partial], name: str) -> list[JsonValue]:
 
 
 def _visible(outcome: LayersOutcome) -> Iterator[Visible]:
-    """Of the readings that all layers may have."""
+    """Of the direction, which alone ends in the decision: the output's norm is that of all its numbers."""
     cuts = [layer.key for layer in outcome.layers if layer.cut]
-    for reading in (each for each in (DIRECTION, NORM) if each in outcome.readings):
+    if DIRECTION in outcome.readings:
         for example in outcome.explained:
-            yield _of_example(outcome, example, reading, cuts)
+            yield _of_example(outcome, example, cuts)
 
 
-def _of_example(outcome: LayersOutcome, example: Example, reading: str, cuts: Sequence[str]) -> Visible:
-    found = {each.key: each for each in outcome.read_at(example.index, reading) if each.key in cuts}
+def _of_example(outcome: LayersOutcome, example: Example, cuts: Sequence[str]) -> Visible:
+    found = {each.key: each for each in outcome.read_at(example.index, DIRECTION) if each.key in cuts}
     known = [key for key in cuts if key in found]
     at, because = visible_from([found[key].agrees for key in known]), ""
     if not known:
@@ -78,7 +78,7 @@ def _of_example(outcome: LayersOutcome, example: Example, reading: str, cuts: Se
         because = f"the last of them, {known[-1]}, does not agree with the output"
     key = known[at] if at is not None and not because else None
     return Visible(
-        index=example.index, reading=reading, key=key,
+        index=example.index, key=key,
         depth=None if key is None else (1 + cuts.index(key)) / len(cuts), because=because[:4000],
     )  # fmt: skip
 
@@ -97,10 +97,18 @@ def _depths(outcome: LayersOutcome) -> Iterator[Depth]:
                 key=layer.key, reading=reading, cut=layer.cut,
                 legible=sum(outcome.of(each).legible for each in found),
                 held_out=_mean([outcome.of(each).held_out for each in found if outcome.of(each).verdict != _STILL]),
-                shared=_mean([each.shared for each in legible]), ranks=_mean([each.ranks for each in legible]),
+                shared=_share([each.shared for each in legible]), ranks=_mean([each.ranks for each in legible]),
             )  # fmt: skip
 
 
 def _mean(values: Sequence[float | None]) -> Average | None:
     known = [each for each in values if each is not None]
     return Average.of(mean_t(known)) if known else None
+
+
+def _share(values: Sequence[float]) -> Average | None:
+    """The same of shares, whose bounds are shares."""
+    mean = _mean(values)
+    if mean is None or mean.low is None or mean.high is None:
+        return mean
+    return mean.model_copy(update={"low": max(0.0, mean.low), "high": min(1.0, mean.high)})

@@ -37,10 +37,9 @@ class AtLayer(Value):
 
 
 class Visible(Value):
-    """From which cut on a reading agrees with the output, at one example."""
+    """From which cut on the direction agrees with the output, at one example."""
 
     index: Integer
-    reading: Annotated[str, Field(max_length=128)]
     key: LayerName | None = Field(description="The first of the cuts that agree to the end; null where there is none.")
     depth: float | None = Field(description="Cuts up to it, over all cuts.")
     because: Text = Field(description="Why there is none.")

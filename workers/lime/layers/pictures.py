@@ -6,31 +6,35 @@ Each layer on its own scale: which features drive it is what a strip compares; t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from workers.lime.layers.case import Case
+from workers.lime.layers.chosen import thinned
 from workers.lime.layers.outcome import LayersOutcome
 from workers.lime.outcome import Shown
 from workers.neighbourhoods.ids import IdsNeighbourhood
 from workers.neighbourhoods.image import ImageNeighbourhood
 from workers.neighbourhoods.text import TextNeighbourhood
 from workers.neighbourhoods.words import NONE
-from workers.pictures.layers import MOST_LAYERS, LayerLine, spread
+from workers.pictures.layers import MOST_LAYERS, LayerLine
 from workers.pictures.segments import MOST_TARGETS, Parted, segment_strip
 from workers.pictures.strip import MOST_FEATURES, bar_strip
 from workers.pictures.words import MOST_LINES, MOST_TOKENS, token_lines
 from workers.surrogate.neighbourhood import Floats, Neighbourhood
 
 MOST_PICTURED = 4
+OUTPUT = "output"
+"""What stands in the place of a layer's name."""
+
 _UNIT = "of each layer's largest coefficient"
 _MEANING = "Blue: more of what is read with the feature, orange: less."
 _CAPTION = (
-    "Each layer has its own scale. Without colour: not kept by the layer's surrogate. The tables below hold the numbers,"
-    " and say which surrogates may be read."
+    "Each layer has its own scale. Without colour: not kept by the layer's surrogate. The tables below hold the"
+    " numbers, and say which surrogates may be read."
 )
 
 Drawing = tuple[Shown, bytes]
@@ -38,20 +42,28 @@ Drawing = tuple[Shown, bytes]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strip:
-    """One example. names: of layers, early to deep, the output's last. values, errors: (names, K), as shares."""
+    """One example. names: of layers, early to deep, the output's last. cuts: which of them everything passes through.
+    values, errors: (names, K), as shares."""
 
     index: int
     around: Neighbourhood
     names: tuple[str, ...]
+    cuts: tuple[bool, ...]
     values: Floats
     errors: Floats
 
+    def of(self, names: Sequence[str]) -> _Strip:
+        """These rows."""
+        rows = [self.names.index(name) for name in names]
+        return replace(
+            self, names=tuple(names), cuts=tuple(self.cuts[at] for at in rows), values=self.values[rows],
+            errors=self.errors[rows],
+        )  # fmt: skip
+
     def thinned(self, most: int) -> _Strip:
-        """So many rows at most, evenly over depth."""
-        rows = list(spread(len(self.names), most))
-        return _Strip(
-            self.index, self.around, tuple(self.names[at] for at in rows), self.values[rows], self.errors[rows]
-        )
+        """So many rows at most, the output among them, evenly over depth; cuts first."""
+        kept = thinned(self.cuts[:-1], most - 1)
+        return self.of([*(self.names[at] for at in kept), self.names[-1]])
 
 
 def pictures(case: Case, outcome: LayersOutcome, arrays: Mapping[str, Tensor]) -> tuple[Drawing, ...]:
@@ -61,7 +73,7 @@ def pictures(case: Case, outcome: LayersOutcome, arrays: Mapping[str, Tensor]) -
         return ()
     strips = [_strip(case, outcome, arrays, reading, each.index) for each in outcome.explained[:MOST_PICTURED]]
     if all(isinstance(each.around, ImageNeighbourhood) for each in strips):
-        return (_of_images(strips, reading, outcome),)
+        return (_of_images(strips, reading),)
     return tuple(_of_one(each, reading, outcome) for each in strips)
 
 
@@ -72,26 +84,28 @@ def _strip(case: Case, outcome: LayersOutcome, arrays: Mapping[str, Tensor], rea
     errors = arrays[f"errors/{index}"][rows].clamp(min=0).numpy()
     largest = np.abs(values).max(1, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0)
-    names = (*(each.key for each in found), f"output: {outcome.target}")
-    return _Strip(index, case.at(index), names, values / scale, errors / scale)
+    cuts = {layer.key for layer in outcome.layers if layer.cut}
+    return _Strip(
+        index=index, around=case.at(index), names=(*(each.key for each in found), OUTPUT),
+        cuts=(*(each.key in cuts for each in found), True), values=values / scale, errors=errors / scale,
+    )  # fmt: skip
 
 
 def _title(reading: str) -> str:
     return f"What drives each layer, early to deep: {reading}"[:128]
 
 
-def _of_images(strips: Sequence[_Strip], reading: str, outcome: LayersOutcome) -> Drawing:
+def _of_images(strips: Sequence[_Strip], reading: str) -> Drawing:
     """All examples in one, with the layers that are read of all of them."""
     common = [name for name in strips[0].names if all(name in each.names for each in strips)]
-    names = [common[at] for at in spread(len(common), MOST_TARGETS)]
+    names = strips[0].of(common).thinned(MOST_TARGETS).names
     parted = []
-    for each in strips:
+    for each in (strip.of(names) for strip in strips):
         assert isinstance(each.around, ImageNeighbourhood)
-        rows = [each.names.index(name) for name in names]
         parted.append(
             Parted(
-                picture=each.around.picture, labels=each.around.segments.labels, coefficients=each.values[rows],
-                errors=each.errors[rows],
+                picture=each.around.picture, labels=each.around.segments.labels, coefficients=each.values,
+                errors=each.errors,
             )
         )  # fmt: skip
     labels = [f"example {each.index}" for each in strips]
@@ -156,4 +170,4 @@ def _of_bars(strip: _Strip, reading: str, outcome: LayersOutcome) -> Drawing:
 
 
 def _some(drawn: int, there: int) -> str:
-    return f" {drawn - 1} of {there - 1} layers, evenly over depth." if drawn < there else ""
+    return f" {drawn - 1} of {there - 1} layers, those first through which everything passes." if drawn < there else ""

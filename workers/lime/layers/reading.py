@@ -45,7 +45,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """One reading of one tap at one example. name: as it was asked for, or the concept's.
+    """One reading of one tap at one example. name: direction, norm, "unit INDEX" or "concept NAME".
 
     weights: (units,), None for the norm. base: what it is at the example; 0 of a direction. scale: Σ|w·h(x)|, or |h(x)|
     for the norm.
@@ -91,7 +91,7 @@ def unit_weights(tap: Tap, index: Sequence[int], like: Tensor) -> Tensor:
 def concept_weights(tap: Tap, vector: Sequence[float], like: Tensor) -> Tensor:
     """(units,), of length 1 over channels or units. Raises Impossible."""
     given = torch.tensor(vector, dtype=torch.float64)
-    unit = (given / given.norm()).to(like)
+    unit: Tensor = (given / given.norm()).to(like)
     if len(vector) == prod(tap.shape):
         return unit
     axis = channel_axis(tap)
@@ -156,7 +156,7 @@ def _asked(
         elif name == CONCEPT:
             for each in concepts:
                 if each.layer in names:
-                    yield each.name, partial(concept_weights, tap, each.vector, value)
+                    yield f"{CONCEPT} {each.name}", partial(concept_weights, tap, each.vector, value)
         elif (unit := Unit.of(name)).layer in names:
             yield f"unit {_text(unit.index)}", partial(unit_weights, tap, unit.index, value)
 
