@@ -77,8 +77,8 @@ def of_number(values: Floats, name: str, borders: Floats, missing: float | None 
     code = np.searchsorted(borders, known)
     counts = np.bincount(code, minlength=len(borders) + 1)
     some = np.maximum(counts, 1)
-    low = np.concatenate([[min(known.min(), *borders)], borders])
-    high = np.concatenate([borders, [max(known.max(), *borders)]])
+    low = np.concatenate([[known.min()], borders])
+    high = np.maximum(np.concatenate([borders, [known.max()]]), low)
     # Rounding may leave the mean of equal numbers a little outside them.
     mean = np.clip(np.bincount(code, known, len(counts)) / some, low, high)
     std = np.sqrt(np.bincount(code, np.square(known - mean[code]), len(counts)) / some)
@@ -177,9 +177,15 @@ class Stacked:
 
     def values(self, first: int, codes: Codes, draws: Floats) -> Floats:
         """(c, n), from uniform draws in [0, 1) by the inverse of each stratum's distribution function."""
-        at = (np.arange(first, first + len(codes))[:, None], codes)
-        drawn = self.mean[at] + self.std[at] * ndtri(self.below[at] + draws * self.span[at])
-        return np.asarray(np.clip(drawn, self.low[at], self.high[at]))
+        at = self.places(first, codes)
+        drawn = ndtri(self.below.take(at) + draws * self.span.take(at))
+        drawn *= self.std.take(at)
+        drawn += self.mean.take(at)
+        return np.asarray(np.clip(drawn, self.low.take(at), self.high.take(at), out=drawn))
+
+    def places(self, first: int, codes: Codes) -> Codes:
+        """Where the strata `codes` (c, n), of columns from number `first` on, stand in the flattened (C, B)."""
+        return np.asarray(codes + self.low.shape[1] * np.arange(first, first + len(codes))[:, None])
 
 
 def _cumulative(shares: Floats) -> Floats:

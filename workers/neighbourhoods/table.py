@@ -63,6 +63,11 @@ class TableNeighbourhood:
         return False
 
     @property
+    def mirrored(self) -> bool:
+        """Whether paired samples are mirror images of each other: of continuous numbers, about their centre."""
+        return self.background.scales is not None
+
+    @property
     def position(self) -> int:
         """The input that the table is."""
         return self.background.position
@@ -101,7 +106,7 @@ class TableNeighbourhood:
 
     def as_json(self) -> dict[str, JsonValue]:
         """How columns are drawn, and from what."""
-        return {"kind": "table", "input": self.position, **self.background.as_json()}
+        return {"kind": "table", "input": self.position, "mirrored": self.mirrored, **self.background.as_json()}
 
     def _name(self, at: int) -> str:
         column, strata = self.background.columns[at], self.background.strata.get(at)

@@ -17,8 +17,8 @@ from workers.neighbourhoods.columns import TableColumn
 from workers.neighbourhoods.discretise import Codes, Stacked
 from workers.surrogate.neighbourhood import Floats, Samples
 
-_AT_ONCE = 1 << 18
-"""Numbers drawn together: 2 MiB of each array, for tables of many columns and many samples."""
+_AT_ONCE = 1 << 16
+"""Numbers drawn together, 512 KiB of each array: what a processor keeps near."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -51,7 +51,8 @@ class Drawable:
 class Binned:
     """Rows of RandomState(seed): each column a stratum by its share, and a number within it.
 
-    Features are 1 where the stratum is that of the row; the distance is Euclidean. code: (C,), of the row.
+    Features are 1 where the stratum is that of the row; the distance is Euclidean. code: (C,), of the row. There are no
+    mirror images: with quantiles q and 1 - q coefficients varied as much as without, or a fifth more.
     """
 
     def __init__(self, drawable: Drawable, strata: Stacked, code: Codes, seed: int) -> None:
@@ -74,7 +75,7 @@ class Binned:
 
     def _within(self, first: int, codes: Codes, example: int) -> Floats:
         """(c, n); a stratum of one number takes no draw, nor does the example."""
-        wide = self._strata.wide[np.arange(first, first + len(codes))[:, None], codes]
+        wide = self._strata.wide.take(self._strata.places(first, codes))
         wide[:, :example] = False
         draws = np.zeros(codes.shape)
         draws[wide] = self._random.random_sample(int(wide.sum()))
@@ -119,7 +120,7 @@ class Scaled:
         values = normal * scales.scale + self._centre
         if self._strata is not None:
             codes = self._strata.codes(0, uniform)
-            values[:, scales.category] = self._strata.low[np.arange(len(codes))[:, None], codes].T
+            values[:, scales.category] = self._strata.low.take(self._strata.places(0, codes)).T
         z = np.where(scales.category, values == self._own, (values - scales.mean) / scales.scale)
         own = np.where(scales.category, 1.0, (self._own - scales.mean) / scales.scale)
         drawn = self._of.written(values[:, self._of.kept].T)
@@ -138,8 +139,8 @@ class Scaled:
         normal = self._random.standard_normal((fresh, len(self._scales.mean)))
         uniform = self._categories.random_sample((fresh, len(before[1])))
         mirrored = np.nextafter(1 - uniform, 0)  # below 1, as draws are
-        rows = np.stack([normal, -normal], axis=1).reshape(-1, normal.shape[1])
-        draws = np.stack([uniform, mirrored], axis=1).reshape(-1, uniform.shape[1]).T
+        rows = np.stack([normal, -normal], axis=1).reshape(2 * fresh, normal.shape[1])
+        draws = np.stack([uniform, mirrored], axis=1).reshape(2 * fresh, uniform.shape[1]).T
         left = np.zeros((example, normal.shape[1])), np.zeros((len(before[1]), example))  # the example takes no draw
         rows, draws = np.concatenate([left[0], before[0], rows]), np.concatenate([left[1], before[1], draws], axis=1)
         self._pending = (rows[count:], draws[:, count:])
