@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import JsonValue
 
+from lamina import demo_text
 from lamina.client import Client
 from lamina.commands.audits import failures, follow
 from lamina.commands.serving import first_key
@@ -21,25 +23,47 @@ from lamina.embedded.folder import InUseError, Lock, NotPrivateError
 from lamina.embedded.process import StartError
 from lamina.export import export
 from lamina.failure import Failure, NotMet, Usage
+from lamina.model_folder import packed
 from lamina.operator import opened, trust
 from lamina.up import Stack
 from service.contracts.api import AuditView, MeasurementView, ModelView
+from service.contracts.facts import DatasetFacts, ModelFacts
 
+Analyses = dict[str, dict[str, JsonValue]]
 MARK = "made-by-lamina-demo"
 TENANT, PRINCIPAL = "demo", "demo"
-KIND = "layer_conductance"
 VERIFIED_LAYERS = 2
+LAYERS: Analyses = {"layer_conductance": {"verify": VERIFIED_LAYERS}}
+"""What every version with its own layers is asked."""
+PREDICTIONS: dict[str, Analyses] = {
+    "digits-cnn": {"lime_image": {"examples": 2}},
+    "tumour-mlp": {"lime_tabular": {"examples": 2}},
+    demo_text.NAME: {"lime_text": {"examples": 2}},
+}
+"""What the last version of each is asked about single predictions."""
 DEADLINE_SECONDS = 150.0
 TRUST = """NOTE  The demo's principal is TRUSTED: its files are read here even where the sandbox is weaker than full.
       Do this only for whom you would let run programs here (lamina principal trust)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """A trained version and its file."""
+class Version:
+    """A trained version in its file, what its owner declares of it, and what is asked."""
 
-    trained: Trained
+    name: str
+    number: str
     file: Path
+    facts: ModelFacts
+    analyses: Analyses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """The versions of one network, first to last, and the examples all of them are audited on."""
+
+    versions: tuple[Version, ...]
+    examples: Path
+    facts: DatasetFacts
 
 
 def run(home: Path) -> None:
@@ -54,12 +78,12 @@ def run(home: Path) -> None:
     try:
         with Stack(home, gpus=()) as stack:
             say(f"service  {stack.url}  (docs at {stack.url}/docs, files in {home})")
-            exported = [version for task in (digits(), tumours()) for version in _make(task, home / "files")]
+            made = [*(_make(task, home / "files") for task in (digits(), tumours())), _make_text(home / "files")]
             address = first_key(stack, tenant=TENANT, principal=PRINCIPAL)
             with opened(stack.settings()["LAMINA_DATABASE_URL"]) as database:
                 trust(database, tenant=TENANT, principal=PRINCIPAL)
             with Client(address.url, address.key) as client:
-                reports = _audit(client, exported, home)
+                reports = _audit(client, made, home)
     except (InUseError, NotPrivateError, StartError) as error:
         raise Failure(str(error)) from error
     except NotLearned as error:
@@ -87,68 +111,90 @@ def _fresh(home: Path) -> None:
     (home / "files").mkdir()
 
 
-def _make(task: Task, folder: Path) -> list[Exported]:
+def _make(task: Task, folder: Path) -> Made:
     """Train and export both versions, and write the test examples."""
     with progress() as bars:
         bar = bars.add_task(f"train {task.name}", total=task.epochs + 1)
         versions = train(task, lambda _done, _total: bars.advance(bar))
-    save_examples(task, folder / f"{task.name}-test.npz")
+    examples = folder / f"{task.name}-test.npz"
+    save_examples(task, examples)
     exported = []
     for trained in versions:
         file = folder / f"{task.name}-{trained.version}.pt2"
         export(trained.network, task.preprocessed(task.test_inputs[:2]), file)
-        exported.append(Exported(trained=trained, file=file))
-        epochs = "1 epoch" if trained.epochs == 1 else f"{trained.epochs} epochs"
-        say(f"trained  {task.name}@{trained.version}: {epochs}, test accuracy {trained.accuracy:.1%}")
-    return exported
+        exported.append(_version(trained, file, LAYERS | (PREDICTIONS[task.name] if trained is versions[-1] else {})))
+    return Made(versions=tuple(exported), examples=examples, facts=task.dataset_facts())
 
 
-def _audit(client: Client, exported: Sequence[Exported], home: Path) -> list[Path]:
+def _version(trained: Trained, file: Path, analyses: Analyses) -> Version:
+    task = trained.task
+    epochs = "1 epoch" if trained.epochs == 1 else f"{trained.epochs} epochs"
+    say(f"trained  {task.name}@{trained.version}: {epochs}, test accuracy {trained.accuracy:.1%}")
+    facts = task.model_facts(trained.accuracy)
+    return Version(name=task.name, number=trained.version, file=file, facts=facts, analyses=analyses)
+
+
+def _make_text(folder: Path) -> Made:
+    """Train the transformer, pack its folder, and write the test sentences."""
+    saved = folder / demo_text.NAME
+    saved.mkdir()
+    with progress() as bars:
+        bar = bars.add_task(f"train {demo_text.NAME}", total=demo_text.EPOCHS)
+        texts = demo_text.train(saved, lambda _done, _total: bars.advance(bar))
+    say(f"trained  {demo_text.NAME}@1: {demo_text.EPOCHS} epochs, test accuracy {texts.accuracy:.1%}")
+    file, examples = folder / f"{demo_text.NAME}-1.zip", folder / f"{demo_text.NAME}-test.csv"
+    packed(saved, file)
+    texts.save_examples(examples)
+    version = Version(
+        name=demo_text.NAME, number="1", file=file, facts=texts.model_facts(), analyses=PREDICTIONS[demo_text.NAME]
+    )
+    return Made(versions=(version,), examples=examples, facts=texts.dataset_facts())
+
+
+def _audit(client: Client, made: Sequence[Made], home: Path) -> list[Path]:
     """Register, audit and read back; returns the reports."""
-    submitted: list[AuditView] = []
-    before: dict[str, ModelView] = {}
-    tasks = {version.trained.task.name: version.trained.task for version in exported}
-    datasets = {
-        name: client.register_dataset(
-            name=f"{name}-test",
-            blob=upload(client, home / "files" / f"{name}-test.npz").digest,
-            facts=task.dataset_facts(),
-        )
-        for name, task in tasks.items()
-    }
-    for version in exported:
-        trained, name = version.trained, version.trained.task.name
-        blob = upload(client, version.file)
-        previous = before.get(name)
-        before[name] = client.register_model(
-            name=name,
-            version=trained.version,
-            blob=blob.digest,
-            facts=trained.task.model_facts(trained.accuracy),
-            follows=None if previous is None else previous.id,
-        )
-        submitted.append(
-            client.submit_audit(
-                title=f"{name}@{trained.version}",
-                model=before[name].id,
-                inputs={"evaluation": datasets[name].id},
-                analyses={KIND: {"verify": VERIFIED_LAYERS}},
-            )
-        )
+    submitted = [view for each in made for view in _submitted(client, each)]
     ended = follow(client, submitted, DEADLINE_SECONDS)
     wrong = [f"{view.title}: {line}" for view in ended for line in failures(view)]
     if wrong:
         raise NotMet("\n".join(wrong))
+    layered = {version.name for each in made for version in each.versions if version.analyses.keys() & LAYERS.keys()}
     for view in ended:
-        _show_layers(view, list(client.measurements(audit=view.id, order="asc")))
-    for name in tasks:
+        if view.model_name in layered:
+            _show_layers(view, list(client.measurements(audit=view.id, order="asc")))
+    for name in sorted(layered):
         _show_history(client, name)
     return [_report(client, view, home) for view in ended]
 
 
+def _submitted(client: Client, made: Made) -> list[AuditView]:
+    """An audit of each version, on the same examples; each version follows the one before it."""
+    blob = upload(client, made.examples).digest
+    data = client.register_dataset(name=f"{made.versions[0].name}-test", blob=blob, facts=made.facts)
+    before: ModelView | None = None
+    audits = []
+    for version in made.versions:
+        before = client.register_model(
+            name=version.name,
+            version=version.number,
+            blob=upload(client, version.file).digest,
+            facts=version.facts,
+            follows=None if before is None else before.id,
+        )
+        audits.append(
+            client.submit_audit(
+                title=f"{version.name}@{version.number}",
+                model=before.id,
+                inputs={"evaluation": data.id},
+                analyses=version.analyses,
+            )
+        )
+    return audits
+
+
 def _show_layers(view: AuditView, points: Sequence[MeasurementView]) -> None:
     """The layers of one audit, in the order the network calls them."""
-    totals = [point for point in points if point.metric == "layer_absolute_total"]
+    totals = [point for point in points if point.metric == "layer_absolute_total" and point.class_name is None]
     error = {point.layer: point.value for point in points if point.metric == "completeness_error"}
     if not totals:
         raise NotMet(f"{view.title}: the audit succeeded, and measured no layer")

@@ -37,6 +37,7 @@ def test_it_trains_audits_shows_history_and_report_and_stops_everything(tmp_path
         assert run.returncode == 0, run.stdout + run.stderr
         reports = {path.name for path in home.glob("report-*.html")}
         names = [f"{name}-{version}" for name in ("digits-cnn", "tumour-mlp") for version in "12"]
+        names.append("sentences-transformer-1")
         assert reports == {f"report-{name}.html" for name in names}
         assert all(str(home / report) in run.stdout for report in reports)
         assert "TRUSTED" in run.stdout
