@@ -8,7 +8,7 @@ one bin, because three quarters of its values are its largest, is cut below that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -36,11 +36,11 @@ _DIGITS = (6, 9, 17)
 class Strata:
     """What one column may be drawn as, by code.
 
-    names, shares, low, high, mean, std: (B,), shares adding up to 1, some of them 0. borders: of the bins; None for
-    values that stand alone. missing: the number of a last stratum behind the bins, of missing values.
+    shares, low, high, mean, std: (B,), shares adding up to 1, some of them 0. borders: of the bins; None for values
+    that stand alone. missing: the number of a last stratum behind the bins, of missing values. names: (B,), of bins;
+    none of values.
     """
 
-    names: tuple[str, ...]
     shares: Floats
     low: Floats
     high: Floats
@@ -48,6 +48,7 @@ class Strata:
     std: Floats
     borders: Floats | None
     missing: float | None = None
+    names: tuple[str, ...] = ()
 
     def code(self, value: float) -> int:
         """The stratum of a value; NONE where a category is new."""
@@ -59,13 +60,12 @@ class Strata:
         return int(found[0]) if len(found) else NONE
 
 
-def of_values(values: Floats, name: Callable[[float], str]) -> Strata:
-    """Each value that occurs. values: (n,). name: of a value."""
+def of_values(values: Floats) -> Strata:
+    """Each value that occurs. values: (n,)."""
     found, counts = np.unique(values, return_counts=True)
     return Strata(
-        names=tuple(name(float(each)) for each in found), shares=counts / float(counts.sum()), low=found, high=found,
-        mean=found, std=np.zeros(len(found)), borders=None,
-    )  # fmt: skip
+        shares=counts / float(counts.sum()), low=found, high=found, mean=found, std=np.zeros(len(found)), borders=None
+    )
 
 
 def of_number(values: Floats, name: str, borders: Floats, missing: float | None = None) -> Strata:
@@ -141,12 +141,13 @@ def worded(number: float) -> str:
 class Stacked:
     """The strata of C columns, to be drawn from together.
 
-    cumulative: of shares, one for each column. low, high, mean, std, below, span: (C, B), padded; below and span: the
-    normal distribution function at a stratum's lower end, and what it gains to the upper. wide: (C, B), whether a
-    stratum has more than one number.
+    cumulative: of shares, one for each column. first: (C,), where the strata of each begin in what follows, one column
+    after another. low, high, mean, std, below, span: below and span are the normal distribution function at a stratum's
+    lower end, and what it gains to the upper. wide: whether a stratum has more than one number.
     """
 
     cumulative: tuple[Floats, ...]
+    first: Codes
     low: Floats
     high: Floats
     mean: Floats
@@ -158,15 +159,14 @@ class Stacked:
     @classmethod
     def of(cls, columns: Sequence[Strata]) -> Stacked:
         """In their order."""
-        most = max(len(each.shares) for each in columns)
         low, high, mean, std = (
-            np.stack([np.pad(getattr(each, part), (0, most - len(each.shares))) for each in columns])
-            for part in ("low", "high", "mean", "std")
+            np.concatenate([getattr(each, part) for each in columns]) for part in ("low", "high", "mean", "std")
         )
         scale = np.where(std > 0, std, np.inf)  # of a single number: both ends at the middle of the distribution
         below, above = ndtr((low - mean) / scale), ndtr((high - mean) / scale)
         return cls(
-            cumulative=tuple(_cumulative(each.shares) for each in columns), low=low, high=high, mean=mean, std=std,
+            cumulative=tuple(_cumulative(each.shares) for each in columns),
+            first=np.cumsum([0, *(len(each.shares) for each in columns)])[:-1], low=low, high=high, mean=mean, std=std,
             below=below, span=above - below, wide=high > low,
         )  # fmt: skip
 
@@ -184,8 +184,8 @@ class Stacked:
         return np.asarray(np.clip(drawn, self.low.take(at), self.high.take(at), out=drawn))
 
     def places(self, first: int, codes: Codes) -> Codes:
-        """Where the strata `codes` (c, n), of columns from number `first` on, stand in the flattened (C, B)."""
-        return np.asarray(codes + self.low.shape[1] * np.arange(first, first + len(codes))[:, None])
+        """Where the strata `codes` (c, n), of columns from number `first` on, stand."""
+        return np.asarray(codes + self.first[first : first + len(codes), None])
 
 
 def _cumulative(shares: Floats) -> Floats:

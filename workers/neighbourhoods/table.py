@@ -14,7 +14,6 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from workers.neighbourhoods.discretise import NONE
 from workers.neighbourhoods.table_background import TableBackground, TableSettings, refuse_rows
 from workers.neighbourhoods.table_streams import Binned, Drawable, Scaled
 from workers.passes.predicting import Predicting
@@ -112,8 +111,7 @@ class TableNeighbourhood:
         column, strata = self.background.columns[at], self.background.strata.get(at)
         if strata is None:
             return column.name
-        code = strata.code(self._value(at))
-        return column.worded(self._value(at)) if code == NONE else strata.names[code]
+        return strata.names[strata.code(self._value(at))] if strata.names else column.worded(self._value(at))
 
     def _value(self, at: int) -> float:
         return float(self.background.columns[at].read(self.row[None])[0])

@@ -37,8 +37,8 @@ Sampling = Literal["quartile", "decile", "entropy", "continuous"]
 
 _ROLES = ("background", "training", ROLE)
 """Where the background comes from: the first that is given."""
-_MOST_NUMBERS = 1 << 24
-"""Of the background: 128 MiB. Of more, evenly spaced rows tell as much."""
+_MOST_NUMBERS = 1 << 22
+"""Of the background: 32 MiB. Of more, evenly spaced rows tell as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ def _strata(
     for at, (column, own) in enumerate(zip(columns, values.T, strict=True)):
         known: NDArray[np.bool_] = own != column.missing if column.missing is not None else np.ones_like(own, np.bool_)
         if column.labels is not None or not known.any():
-            made[at] = of_values(own, column.worded)
+            made[at] = of_values(own)
         elif settings.sampling != "continuous":
             found = borders(own[known], settings.sampling, None if labels is None else labels[known])
             made[at] = of_number(own, column.name, found, column.missing)

@@ -70,7 +70,7 @@ class Binned:
             values[some] = self._within(some.start, codes[some], example)
         z = (codes[self._of.kept] == self._code[:, None]).T.astype(np.float64)
         drawn = self._of.written(values[self._of.kept])
-        z[:example], drawn[:example], self._begun = 1.0, self._of.row, True
+        z[:example], drawn[:example], self._begun = 1.0, self._of.row, self._begun or count > 0
         return Samples(z=z, distances=np.sqrt((1 - z).sum(axis=1)), drawn=drawn)
 
     def _within(self, first: int, codes: Codes, example: int) -> Floats:
@@ -124,7 +124,7 @@ class Scaled:
         z = np.where(scales.category, values == self._own, (values - scales.mean) / scales.scale)
         own = np.where(scales.category, 1.0, (self._own - scales.mean) / scales.scale)
         drawn = self._of.written(values[:, self._of.kept].T)
-        z[:example], drawn[:example], self._begun = own, self._of.row, True
+        z[:example], drawn[:example], self._begun = own, self._of.row, self._begun or count > 0
         z, own = z[:, self._of.kept], own[self._of.kept]
         return Samples(z=z, distances=np.sqrt(np.square(z - own).sum(axis=1)), drawn=drawn)
 

@@ -120,8 +120,8 @@ def test_known_values_that_are_all_equal_are_one_bin_beside_the_missing_ones():
 
 
 def test_categories_are_their_values_by_frequency_and_a_new_one_has_no_code():
-    made = of_values(np.array([2.0, 0, 0, 7]), lambda value: f"colour {value:g}")
-    assert made.names == ("colour 0", "colour 2", "colour 7")
+    made = of_values(np.array([2.0, 0, 0, 7]))
+    assert made.low.tolist() == [0, 2, 7]
     assert made.shares.tolist() == [0.5, 0.25, 0.25]
     assert [made.code(0), made.code(7), made.code(1)] == [0, 2, NONE]
 
@@ -164,3 +164,13 @@ def test_the_ends_of_the_unit_interval_give_the_ends_of_the_bin():
     assert found[0, 4:] == pytest.approx(made.high)
     assert (found >= made.low[codes]).all()
     assert (found <= made.high[codes]).all()
+
+
+def test_columns_of_many_and_of_few_strata_take_no_more_room_than_they_have():
+    """A column of identifiers beside numbers must not widen these."""
+    few, many = ours([0, 1, 2, 3, 4, 5, 6, 7, 8]), of_values(np.arange(50_000.0))
+    stacked = Stacked.of([few, many, few])
+    assert len(stacked.low) == 4 + 50_000 + 4
+    codes = np.array([[0, 3], [49_999, 0], [0, 3]])
+    assert stacked.low.take(stacked.places(0, codes)).tolist() == [[0, 6], [49_999, 0], [0, 6]]
+    assert stacked.low.take(stacked.places(1, codes[1:])).tolist() == [[49_999, 0], [0, 6]]

@@ -317,6 +317,7 @@ def test_paired_samples_are_mirror_images_about_the_mean_and_blocks_change_nothi
 def test_a_later_block_holds_no_example():
     for sampling in ("quartile", "continuous"):
         stream = table(labelled(), 0, TableSettings(sampling=sampling)).stream(0, paired=False)
+        assert len(stream.take(0)) == 0
         first, later = stream.take(10), stream.take(10)
         assert first.distances[0] == 0
         assert (later.distances > 0).all()
