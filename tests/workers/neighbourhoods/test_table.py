@@ -115,6 +115,22 @@ def test_the_table_may_be_a_later_input():
     assert torch.equal(made[1][0], rows[0].double())
 
 
+def test_a_table_of_several_axes_is_read_number_by_number():
+    class Flat(torch.nn.Module):
+        def forward(self, x):
+            return x.flatten(1).sum(1, keepdim=True) * torch.tensor([1.0, 2.0, 3.0]).to(x)
+
+    declared = {"layout": "NRF", "shape": [2, 3], "preprocessing": {"mean": [1.0, 2.0, 3.0], "std": [2.0, 2.0, 4.0]}}
+    asks = asked(Flat(), skewed(30, 6).reshape(30, 2, 3), declared=declared)
+    around = table(asks, 0, TableSettings())
+    samples = around.stream(0, paired=False).take(5)
+    (made,) = around.inputs(samples)
+    assert around.columns == tuple(f"column {at}" for at in range(6))
+    assert torch.equal(made[0], asks.x[0][0])
+    assert made.numpy() == pytest.approx((samples.drawn.reshape(5, 2, 3) - [1, 2, 3]) / [2, 2, 4])
+    assert around.shares(torch.arange(6.0).reshape(2, 3)).tolist() == [0, 1, 2, 3, 4, 5]
+
+
 # --- categories
 
 
