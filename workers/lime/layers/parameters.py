@@ -95,7 +95,10 @@ class LayersParameters(Parameters):
         "mean", description="Of images: what stands for a hidden segment; colour is 0 in raw units."
     )
     stretches: Annotated[int, Field(ge=2, le=500), WHOLE] = Field(
-        20, description="Of series: segments of time in each channel, filled by their channel's mean."
+        20, description="Of series: segments of time, filled by their channel's mean."
+    )
+    channels: Literal["apart", "together"] = Field(
+        "apart", description="Of series: whether each channel has segments of its own, or all are hidden together."
     )
     sampling: Literal["continuous", "quartile", "decile", "entropy"] = Field(
         "quartile", description="Of tables: what a column is to the surrogate, its number or whether it is in its bin."
@@ -136,7 +139,7 @@ class LayersParameters(Parameters):
     @property
     def series(self) -> SeriesSettings:
         """How series are."""
-        return SeriesSettings(segments=self.stretches, fill="channel")
+        return SeriesSettings(segments=self.stretches, channels=self.channels, fill="channel")
 
     @property
     def text(self) -> TextSettings:
