@@ -24,6 +24,8 @@ from workers.pictures.colours import RAISES
 from workers.pictures.series import MOST_PANELS, PartedSeries, shaded_series
 from workers.surrogate.neighbourhood import Floats
 
+_MOST_APART = 200
+
 
 class LimeSeriesParameters(LimeParameters):
     """What to explain, how the series is parted, and what stands for a part that is hidden."""
@@ -31,8 +33,10 @@ class LimeSeriesParameters(LimeParameters):
     segments: Annotated[int, Field(ge=1, le=500), WHOLE] = Field(
         20, description="Of time, as equally long as they can be; one for each step where there are fewer."
     )
-    channels: Literal["apart", "together"] = Field(
-        "apart", description="Whether each channel has segments of its own, or all are hidden together."
+    channels: Literal["auto", "apart", "together"] = Field(
+        "auto",
+        description="Whether each channel has segments of its own, or all are hidden together; auto: apart where that"
+        " makes no more than 200 segments.",
     )
     fill: Literal["mean", "channel", "linear", "constant"] = Field(
         "channel",
@@ -47,17 +51,18 @@ class LimeSeriesParameters(LimeParameters):
     )
     padding_value: float = Field(0.0, ge=-1e12, le=1e12, description="What padding holds, in raw units.")
 
-    @property
-    def series(self) -> SeriesSettings:
-        """What the neighbourhood is made with."""
+    def series(self, channels: int) -> SeriesSettings:
+        """What the neighbourhood of a series of so many channels is made with."""
+        apart = channels * self.segments <= _MOST_APART if self.channels == "auto" else self.channels == "apart"
         return SeriesSettings(
-            segments=self.segments, channels=self.channels, fill=self.fill, constant=self.constant,
+            segments=self.segments, channels="apart" if apart else "together", fill=self.fill, constant=self.constant,
             padding=self.padding_value if self.padding == "value" else None,
         )  # fmt: skip
 
 
 def _around(case: Predicting, parameters: LimeSeriesParameters) -> Around:
-    settings = parameters.series
+    declared = next((each for each in case.subject.declared if each.kind == "series"), case.subject.facts.input)
+    settings = parameters.series(declared.channels if "C" in declared.layout else 1)
 
     def at(index: int) -> SeriesNeighbourhood:
         return series(case, index, settings)

@@ -14,6 +14,8 @@ from workers.lime.rows import Rows, rows
 from workers.lime.spec import Around, Lime
 from workers.numerics.determinism import seed_for
 from workers.passes.predicting import Asking, Predicting
+from workers.subject.onnx.runtime import RunFailed
+from workers.subject.refusal import in_words
 from workers.subject.subject import Subject
 from workers.surrogate.neighbourhood import Neighbourhood
 
@@ -23,6 +25,9 @@ Scale = Literal["output", "probability"]
 KINDS_BY_INPUT = {
     "image": "lime_image", "table": "lime_tabular", "text": "lime_text", "tokens": "lime_text", "series": "lime_series",
 }  # fmt: skip
+MOST_FEATURES = 1024
+"""A surrogate of more is neither stable nor quick: its matrices grow with the square, and samples with the number."""
+
 _OF_TOKENS = ("next_token", "seq2seq")
 _HELD = 8
 """Neighbourhoods of so many first examples are kept: they are asked about by applies, plan, compute, pictures and
@@ -65,6 +70,12 @@ class Case:
         if index in self.held:
             return self.held[index]
         made = self.around(index)
+        if len(made.names) > MOST_FEATURES:
+            raise AnalysisError(
+                "features",
+                f"example {index} has {len(made.names)} {self.kind.nouns}; a surrogate reads at most {MOST_FEATURES}",
+                remedy="Ask for larger ones, or for several together.",
+            )
         if index < _HELD:
             self.held[index] = made
         return made
@@ -116,12 +127,17 @@ def asked(subject: Subject, parameters: LimeParameters) -> tuple[Predicting, Sca
     """The network with its targets; on the scale "auto" a probability wherever all targets have one."""
 
     def on(scale: Scale) -> Predicting:
-        return Predicting.of(
-            subject,
-            Asking(
-                targets=parameters.targets, scale=scale, examples=parameters.examples, precision=parameters.precision
-            ),
+        asking = Asking(
+            targets=parameters.targets, scale=scale, examples=parameters.examples, precision=parameters.precision
         )
+        try:
+            return Predicting.of(subject, asking)
+        except RunFailed as failed:
+            raise AnalysisError(
+                "network",
+                f"the network fails on the examples themselves: {in_words(failed)}",
+                remedy="Leave out the examples on which it fails; ask for fewer, from the beginning, to find them.",
+            ) from failed
 
     if parameters.scale != "auto":
         return on(parameters.scale), parameters.scale

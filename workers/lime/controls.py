@@ -25,12 +25,13 @@ from workers.surrogate.neighbourhood import Floats, Neighbourhood, Predict, Samp
 from workers.surrogate.settings import Settings
 
 CONTROL_SAMPLES = 200
-RERUNS = 3
-"""Times that as many samples of one example run through the network again, all controls together; for the quote."""
+RERUNS, FITS = 4, 7
+"""Times that as many samples of one example run through the network again, and surrogates that are fitted, all controls
+together; for the quote."""
 
 _PLANTED = (3.0, -2.0, 1.0)
 _HALF = 0.5
-_ROOM, _CELLS = 10, 2_000_000
+_ROOM, _CELLS = 10, 250_000
 """Different samples for each feature, and as many by their weight, from which on noise cannot look like a rule; the
 most samples times features that a control draws."""
 
@@ -146,7 +147,12 @@ def _planted(one: _One) -> Observed:
 def _wide(one: _One) -> int:
     """Samples enough for every feature, as far as memory allows."""
     count = len(one.around.names)
-    return max(one.settings.samples, min(3 * _ROOM * count, _CELLS // count))
+    return wide(count, one.settings.samples)
+
+
+def wide(count: int, samples: int) -> int:
+    """Samples of `count` features that are drawn where none runs through the network."""
+    return max(samples, min(3 * _ROOM * count, _CELLS // count))
 
 
 def _noise(one: _One) -> Observed:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from workers.kind import Quote
 from workers.lime import beside
 from workers.lime.case import Case, Kind
-from workers.lime.controls import CONTROL_SAMPLES, RERUNS
+from workers.lime.controls import CONTROL_SAMPLES, FITS, RERUNS, wide
 from workers.lime.parameters import LimeParameters
+from workers.lime.reference import MOST_REGRESSIONS, forward
 from workers.lime.rows import row_seconds
 from workers.subject.subject import Subject
 
@@ -16,12 +17,15 @@ _FIRST_USE_BYTES = 40 << 20
 _LOADING, _LOADED = 3.0, 1.3
 """Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
-_COPIES = 6
-"""Of an example's samples and features: drawn, weighed, and resampled for stability."""
+_COPIES, _MATRICES = 12, 12
+"""Of samples times features: drawn, weighed, resampled. Of features times features: moments, halves and resamples."""
 
-_JOB_SECONDS, _EXAMPLE_SECONDS, _CELL_SECONDS = 0.1, 0.03, 5e-8
-"""What tables and pictures take whatever the network is; a fit with its stability for each example; and that for each
-sample, feature and target, resampled twenty times."""
+_JOB_SECONDS, _FIT_SECONDS, _CELL_SECONDS, _PAIR_SECONDS = 0.15, 0.02, 2.5e-7, 3.5e-6
+"""What tables and pictures take whatever the network is; a surrogate with its errors and stability, and that for each
+sample times feature and each feature times feature. Measured for 16 to 1,000 features and up to 20,000 samples."""
+
+_REGRESSION_SECONDS = 3e-3
+"""One of those that lime's forward selection fits."""
 
 _BACKWARD = 3
 """Forward passes in the time of one forward and backward."""
@@ -34,17 +38,32 @@ def estimate(kind: Kind, subject: Subject, parameters: LimeParameters, memory_by
     samples = max(parameters.most, parameters.samples) if parameters.settle else parameters.samples
     verified = min(parameters.verify, n) if parameters.engine == "lamina" else 0
     few = min(CONTROL_SAMPLES, parameters.samples)
-    passed = n * samples + verified * parameters.samples + (RERUNS + 1) * few
+    passed = n * samples + verified * parameters.samples + RERUNS * few
     attributed = beside.evaluations(parameters.beside) * n * len(parameters.targets) * _BACKWARD
     features = max((len(each.names) for each in case.held.values()), default=parameters.features)
-    cells = (n + verified) * samples * features * len(parameters.targets)
+    fits = n * _fit(samples, features) + verified * _fit(parameters.samples, features)
+    fits += FITS * _fit(wide(features, few), features) + verified * _lime(parameters, features)
     network = case.predicting.network
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
-    sampled = _COPIES * 8 * samples * (features + len(parameters.targets))
+    drawn = max(samples, wide(features, few)) * (features + len(parameters.targets))
+    sampled = 8 * (_COPIES * drawn + _MATRICES * features**2)
     return Quote(
-        seconds=(passed + attributed) * row_seconds(case.predicting, rows.count) + _JOB_SECONDS
-        + (n + verified) * _EXAMPLE_SECONDS + cells * _CELL_SECONDS,
+        seconds=(passed + attributed) * row_seconds(case.predicting, rows.count) + _JOB_SECONDS + fits,
         bytes=_FIRST_USE_BYTES + int(max(_LOADING * weights, _LOADED * weights + rows.bytes + sampled)) + 2 * data,
     )  # fmt: skip
+
+
+def _fit(samples: int, features: int) -> float:
+    """Seconds of one surrogate."""
+    return _FIT_SECONDS + _CELL_SECONDS * samples * features + _PAIR_SECONDS * features**2
+
+
+def _lime(parameters: LimeParameters, features: int) -> float:
+    """Seconds that lime takes for one example."""
+    selects = forward(parameters.selection, parameters.features)
+    regressions = parameters.features * features if selects else 2
+    if regressions > MOST_REGRESSIONS:
+        return 0.0
+    return _REGRESSION_SECONDS * regressions * len(parameters.targets)

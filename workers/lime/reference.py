@@ -20,10 +20,13 @@ from torch import Tensor
 
 from workers.surrogate.explained import Explained, Local
 from workers.surrogate.neighbourhood import Floats, Neighbourhood, Predict, Samples, Stream
-from workers.surrogate.settings import Settings
+from workers.surrogate.settings import Selection, Settings
 
 MOST_REGRESSIONS = 5000
 """Of a forward selection, which fits one for every step and feature left; lime takes milliseconds for each."""
+
+FORWARD = 6
+"""Features up to which lime's "auto" is forward selection."""
 
 _LOWEST_SCALE = 1e-6
 """Of the largest prediction: coefficients that are all smaller are rounding, which has no scale of its own."""
@@ -69,10 +72,14 @@ def obstacle(given: Sampled, label: int, settings: Settings) -> str:
     if np.ptp(y) == 0:
         return "the target is the same at every sample: there is nothing to fit"
     kept = min(settings.features, count)
-    forward = settings.selection == "forward_selection" or (settings.selection == "auto" and settings.features <= 6)
-    if forward and kept * count > MOST_REGRESSIONS:
+    if forward(settings.selection, settings.features) and kept * count > MOST_REGRESSIONS:
         return f"lime's forward selection would fit some {kept * count} regressions; {MOST_REGRESSIONS} are the most"
     return ""
+
+
+def forward(selection: Selection, features: int) -> bool:
+    """Whether lime selects forward."""
+    return selection == "forward_selection" or (selection == "auto" and features <= FORWARD)
 
 
 def fitted(around: Neighbourhood, given: Sampled, label: int, settings: Settings) -> Fitted:

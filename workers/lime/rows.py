@@ -17,11 +17,12 @@ from workers.passes.predicting import Predicting
 from workers.sweep.block import padded
 from workers.sweep.watch import Watch
 
-_BLOCK_BYTES = {"cpu": 32 << 20}
+_BLOCK_BYTES = {"cpu": 16 << 20}
 _ON_DEVICE = 512 << 20
 LEAST_ROWS, MOST_ROWS = 8, 1024
-_IN_FLIGHT = 4
-"""Tensors of the largest layer's size that a forward pass without gradients holds at once, with its input."""
+_IN_FLIGHT = 10
+"""Tensors of the largest layer's size that a forward pass without gradients takes at its peak: inputs, what skips hold,
+what convolutions reorder, and the holes that blocks leave in the heap. Measured on convolutions and attention."""
 
 _TIMED = 2
 

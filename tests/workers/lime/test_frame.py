@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ import torch
 
 from service.contracts.section import Bars
 from tests.workers import subjects
-from tests.workers.lime.made import black, ids, of_ids, pictures, reading, runs
+from tests.workers.lime.made import Reads, black, ids, of_ids, pictures, reading, runs
 from tests.workers.subjects import answer, context
 from workers.analyses import KINDS
 from workers.kind import AnalysisError, Cancelled
 from workers.lime.findings import findings
 from workers.lime.outcome import Verified
+from workers.subject.onnx.runtime import RunFailed
 
-IMAGE, TEXT, SERIES = KINDS["lime_image"], KINDS["lime_text"], KINDS["lime_series"]
+IMAGE, TEXT, SERIES, TABLE = (KINDS[f"lime_{name}"] for name in ("image", "text", "series", "tabular"))
 LIME = [kind for kind in KINDS.values() if kind.name in ("lime_image", "lime_tabular", "lime_text", "lime_series")]
 CELLS = {"segmentation": "grid", "cells": 4}
 
@@ -52,6 +54,16 @@ def test_a_class_out_of_range_is_refused_by_its_name():
     assert "no class 'class 9'" in reason
 
 
+def test_a_black_box_that_fails_on_the_examples_themselves_is_told_so():
+    def fails(_):
+        raise RunFailed("node Div failed")
+
+    of = reading(corner, pictures())
+    of = black(replace(of, model=Reads(fails)))
+    (reason,) = IMAGE.applies(of, IMAGE.parameters())
+    assert reason.startswith("the network fails on the examples themselves: node Div failed. Leave out")
+
+
 def test_a_target_named_twice_is_refused():
     with pytest.raises(ValueError, match="names one twice"):
         IMAGE.parameters(targets=["predicted", "predicted"])
@@ -67,6 +79,14 @@ def test_where_no_example_has_a_neighbourhood_all_reasons_are_told():
     reasons = SERIES.applies(reading(lambda x: x.sum((1, 2)), flat), SERIES.parameters())
     assert [reason.partition(":")[0] for reason in reasons] == ["example 0", "example 1"]
     assert all("0 segments" in reason for reason in reasons)
+
+
+def test_more_features_than_a_surrogate_can_read_are_refused_with_what_to_ask_for():
+    wide = torch.randn(2, 40, 60, generator=torch.Generator().manual_seed(1)).clamp(-3, 3)
+    of = reading(lambda x: x.sum((1, 2)), wide)
+    reasons = SERIES.applies(of, SERIES.parameters(channels="apart"))
+    assert "example 0 has 1200 segments; a surrogate reads at most 1024. Ask for larger ones" in reasons[0]
+    assert SERIES.applies(of, SERIES.parameters()) == (), "of so many channels all are hidden together"
 
 
 # --- what is lost, and what is not
@@ -316,6 +336,15 @@ def test_only_what_is_read_is_found_in_every_kind_of_input():
     for index, (_, one) in enumerate(words.each):
         chosen = {each.name for each in one.features if each.chosen}
         assert chosen == {f"position {at}: id {int(given[index, at])}" for at in (3, 7)}
-    for made in (cell, stretch, words):
+    rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(8)).clamp(-3, 3)
+    columns = answer(TABLE, reading(lambda x: 3 * x[:, 1] - 2 * x[:, 4], rows), features=2, verify=0).outcome
+    for _, one in columns.each:
+        assert {each.feature for each in one.features if each.chosen} == {1, 4}
+    assert {each.feature for each in columns.summaries[:2]} == {"column 1", "column 4"}
+    # a row in a middle quartile differs from the others in both directions: what is linear is told on a linear scale
+    linear = reading(lambda x: 3 * x[:, 1] - 2 * x[:, 4], rows)
+    scaled = answer(TABLE, linear, features=2, verify=0, sampling="continuous").outcome
+    assert all({each.feature for each in one.features if each.chosen} == {1, 4} for _, one in scaled.each)
+    for made in (cell, stretch, words, scaled):
         assert {one.verdict for _, one in made.each} == {"readable"}
         assert not codes(made) & {"not-locally-linear", "unstable-ranking"}
