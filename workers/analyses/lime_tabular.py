@@ -88,7 +88,7 @@ KIND = lime_kind(
         limits=(
             "Columns are drawn one by one, so that samples hold combinations which no row of the data has.",
             "In bins, a coefficient says what it adds that the column is in the row's bin, and not in any other.",
-            "Where a column raises the target all along, a row in a middle bin hardly differs: ask for continuous there.",
+            "Where a column raises the target all along, a row in a middle bin hardly differs: ask for continuous.",
         ),
         formula="""
         Columns are drawn from a background: the data in the role background or training where one is given, else the
