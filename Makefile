@@ -18,7 +18,7 @@ help: ## list the habits
 setup: ## make .venv with every package pinned (the others do this themselves; PYTHON=, TORCH_INDEX=)
 	@.ci/setup
 
-demo: setup ## train two small networks, audit two versions of each over HTTP, show history and report, stop everything
+demo: setup ## train three small networks, audit them over HTTP, show history and reports, stop everything
 	@$(PY) -m lamina demo
 
 up: setup ## start broker, API, scheduler and worker here, and keep them running until Ctrl-C

@@ -93,11 +93,18 @@ def test_a_csv_table_is_audited_and_says_what_it_shares_with_the_training_table(
             "evaluation": dataset_of(client, evaluation, "csv-evaluation", table_facts()).id,
             "training": dataset_of(client, training, "csv-training", table_facts()).id,
         },
-        analyses={"layer_conductance": {"steps": 16, "verify": 1}},
+        analyses={
+            "layer_conductance": {"steps": 16, "verify": 1},
+            "lime_tabular": {"examples": 1, "samples": 200, "verify": 0},
+        },
     )
     audit = client.wait(audit.id, deadline=60)
-    assert audit.counts == {"succeeded": 1}, audit.analyses[0].reason
-    detail = client.analysis(audit.analyses[0].id)
+    assert audit.counts == {"succeeded": 2}, [each.reason for each in audit.analyses]
+    rows = next(client.analysis(each.id) for each in audit.analyses if each.kind == "lime_tabular")
+    assert rows.outcome is not None
+    assert "feature 0" in str(rows.outcome)
+    layers = next(each for each in audit.analyses if each.kind == "layer_conductance")
+    detail = client.analysis(layers.id)
     assert detail.outcome is not None
     findings = detail.outcome["findings"]
     assert isinstance(findings, list)

@@ -94,8 +94,9 @@ class TableBackground:
         role = next(each for each in _ROLES if each in case.subject.examples)
         data = case.subject.examples[role]
         whole = not case.x[position].is_floating_point()
+        declared = settings.columns or _declared(case.subject.examples, role, position)
         columns = columns_of(
-            case.subject.declared[position], settings.columns, settings.categories, settings.one_hot, whole=whole
+            case.subject.declared[position], declared, settings.categories, settings.one_hot, whole=whole
         )
         rows, labels = _rows(data, position)
         refuse_rows(rows, columns, settings, f"the {role} data")
@@ -168,6 +169,31 @@ def refuse_rows(rows: Floats, columns: tuple[TableColumn, ...], settings: TableS
             f"{where}: cells of {listed(missing)} are missing, and on a continuous scale none can be",
             remedy='Ask for sampling "quartile", where what is missing is a bin of its own.',
         )
+
+
+def _declared(examples: Mapping[str, Examples], role: str, position: int) -> tuple[Column, ...]:
+    """The columns as the background's file has them, or else that of the examples; a file of columns holds one input.
+
+    Raises AnalysisError where both are declared and codes mean different things in them.
+    """
+    if position:
+        return ()
+    own, explained = examples[role].columns, examples[ROLE].columns
+    if own and explained and [_read_as(each) for each in own] != [_read_as(each) for each in explained]:
+        first = next(
+            (one.name for one, other in zip(own, explained, strict=False) if _read_as(one) != _read_as(other)),
+            "their number",
+        )
+        raise AnalysisError(
+            "columns",
+            f"the {role} data declare other columns than the {ROLE} data: they differ in {first!r}",
+            remedy="Register both datasets with the same columns, categories in the same order.",
+        )
+    return own or explained
+
+
+def _read_as(column: Column) -> tuple[object, ...]:
+    return column.name, column.type, column.categories, column.missing
 
 
 def _table_input(case: Predicting) -> int:

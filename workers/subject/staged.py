@@ -1,6 +1,7 @@
 """How do the canonical files of a job become a Subject? Read, compared with one another, and put on the device."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -47,7 +48,9 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
         for role, staged in job.inputs.items():
             path = _sound(folder / staged.file, staged.digest, f"the dataset in the role {role}")
             read = read_dataset(path, name=staged.name, digest=staged.digest)
-            examples[role] = as_read(read, loaded, job.model.facts, device)  # a tokenizer may refuse a text
+            columns = tuple(each for each in staged.facts.columns if each.role == "feature")
+            made = as_read(read, loaded, job.model.facts, device)  # a tokenizer may refuse a text
+            examples[role] = replace(made, columns=columns)
     except Refusal as refusal:
         raise AnalysisError(refusal.code, refusal.detail, remedy=refusal.remedy) from refusal
     return Subject(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from service.contracts.facts import InputFacts, ModelFacts
+from service.contracts.facts import Column, InputFacts, ModelFacts
 from service.contracts.manifest import ModelManifest
 from workers.subject.network import Tokenizer
 
@@ -28,6 +28,7 @@ class Examples:
     inputs: raw units, shape (N, ...); labels: int64 of shape (N,), or None where there are none.
     further: the inputs after the first, raw, (N, ...) each. texts: the N texts that the inputs are the tokens of.
     content: a digest of each example's raw content, uint8 of shape (N, 16): equal examples, equal rows.
+    columns: the features of a table in the order of its inputs, as they were declared; none where none were.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Examples:
     further: tuple[Tensor, ...] = ()
     texts: tuple[str, ...] | None = None
     content: Tensor | None = None
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

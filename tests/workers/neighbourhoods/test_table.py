@@ -404,3 +404,29 @@ print(sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def with_columns(case, **roles):
+    examples = {role: replace(data, columns=roles.get(role, ())) for role, data in case.subject.examples.items()}
+    return replace(case, subject=replace(case.subject, examples=examples))
+
+
+def test_columns_are_those_that_the_dataset_declares():
+    rows = torch.tensor([[1.0, 30.0], [0.0, 40.0], [1.0, 50.0], [0.0, 60.0]])
+    columns = (Column(name="colour", type="category", categories=("red", "blue")), Column(name="age"))
+    declared = with_columns(asked(Sums(), rows), evaluation=columns)
+    assert table(declared, 0, TableSettings()).names[0] == "colour = blue"
+    other = with_columns(asked(Sums(), rows, roles={"training": rows}), evaluation=columns)
+    assert table(other, 0, TableSettings()).names[0] == "colour = blue"
+
+
+def test_codes_that_mean_different_things_in_two_datasets_are_refused():
+    rows = torch.tensor([[1.0, 30.0], [0.0, 40.0], [1.0, 50.0], [0.0, 60.0]])
+    here, there = (
+        (Column(name="colour", type="category", categories=names), Column(name="age"))
+        for names in (("red", "blue"), ("blue", "red"))
+    )
+    both = with_columns(asked(Sums(), rows, roles={"training": rows}), evaluation=here, training=there)
+    with pytest.raises(AnalysisError, match="the training data declare other columns.*'colour'") as refused:
+        table(both, 0, TableSettings())
+    assert "same order" in refused.value.remedy
