@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import pytest
 
 from workers.lime.across import pick, picks, summaries
@@ -81,4 +79,3 @@ def test_summaries_are_means_by_class_over_the_examples_that_have_the_feature():
     assert (alone.mean.value, alone.absolute.value) == (-2.0, 2.0)
     assert alone.mean.low is None
     assert [each.feature for each in made if each.class_name == "cat"] == ["a", "b"]
-    assert sqrt(4) == 2
