@@ -32,6 +32,10 @@ from workers.sweep.ready import Prepared
 from workers.sweep.refusals import UnknownTap
 from workers.sweep.watch import Watch
 
+_OTHER = "mean"
+"""What the probe sets beside an example to tell one from another; it reads no attribution. The mean of the data is an
+input that the network can take, which zero need not be."""
+
 _HELD = 8
 """Neighbourhoods and readings of so many first examples are kept: they are asked for more than once."""
 
@@ -71,7 +75,7 @@ class Case:
         ready = prepared(
             subject,
             Asked(
-                target=parameters.target, scale=parameters.scale, baseline="zero", examples=len(predicting),
+                target=parameters.target, scale=parameters.scale, baseline=_OTHER, examples=len(predicting),
                 precision=parameters.precision,
             ),
         )  # fmt: skip
