@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from service.contracts.outcome import Measurement
@@ -39,9 +40,14 @@ def measurements(outcome: LimeOutcome) -> tuple[Measurement, ...]:
 
 
 def mean_of(found: Iterable[Explanation], quality: Quality) -> Interval | None:
-    """The mean of what is known, with Student's t interval; None where nothing is."""
+    """The mean of what is known, with Student's t interval as far as such a number can lie; None where nothing is."""
     values = [value for one in found if (value := getattr(one, quality)) is not None]
-    return mean_t(values) if values else None
+    if not values:
+        return None
+    mean = mean_t(values)
+    least = None if quality in ("r2", "held_out") else 0.0
+    low = mean.low if mean.low is None or least is None else max(least, mean.low)
+    return replace(mean, low=low, high=None if mean.high is None else min(1.0, mean.high))
 
 
 def _of_target(outcome: LimeOutcome, target: str) -> list[Measurement]:

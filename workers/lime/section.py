@@ -76,7 +76,7 @@ def _doubt(outcome: LimeOutcome) -> str:
 
 def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ignore[type-arg] # as above
     blocks: list[Block] = [Prose(text=_asked(kind, outcome)), *_measures(outcome)]
-    notes = [f"Example {each.index}: {note}" for each in outcome.explained for note in each.notes]
+    notes = _notes(outcome)
     if notes:
         blocks.append(Prose(text=" ".join(notes)[:4000]))
     blocks += _pictures(outcome, None)
@@ -84,7 +84,7 @@ def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ign
         blocks += _pictures(outcome, example.index)
         shown = example.explanations[:_SHOWN_TARGETS]
         blocks += [tables.coefficients(kind, outcome, example, one) for one in shown if one.chosen and one.legible]
-    blocks += [tables.surrogates(outcome), *tables.summaries(kind, outcome)]
+    blocks += [tables.surrogates(outcome), tables.verdicts(outcome), *tables.summaries(kind, outcome)]
     if outcome.picks:
         blocks.append(tables.picks(outcome))
     if outcome.compared:
@@ -94,6 +94,19 @@ def _blocks(kind: Lime, outcome: LimeOutcome) -> tuple[Block, ...]:  # type: ign
     if outcome.verified:
         blocks.append(tables.verified(outcome.verified))
     return tuple(blocks)
+
+
+def _notes(outcome: LimeOutcome) -> list[str]:
+    """Each once; with its examples where it is not of all."""
+    holders: dict[str, list[int]] = {}
+    for each in outcome.explained:
+        for note in each.notes:
+            holders.setdefault(note, []).append(each.index)
+    every = len(outcome.explained)
+    return [
+        note if len(found) == every > 1 else f"Example {', '.join(map(str, found))}: {note}"
+        for note, found in holders.items()
+    ]
 
 
 def _pictures(outcome: LimeOutcome, index: int | None) -> list[Block]:
@@ -106,7 +119,8 @@ def _pictures(outcome: LimeOutcome, index: int | None) -> list[Block]:
 
 def _asked(kind: Lime, outcome: LimeOutcome) -> str:  # type: ignore[type-arg] # as above
     settings, first = outcome.settings, outcome.explained[0]
-    mirrored = ", every second the mirror image of the one before" if settings["paired"] else ""
+    paired = settings["paired"] and first.neighbourhood.get("mirrored", True)
+    mirrored = ", every second the mirror image of the one before" if paired else ""
     drawn = f"up to {settings['most']}, as many as the ranking needs," if settings["settle"] else settings["samples"]
     return (
         f"Targets: {', '.join(outcome.targets)} ({outcome.unit}). {str(drawn).capitalize()} samples around each of the"

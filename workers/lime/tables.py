@@ -34,33 +34,52 @@ def title_of(example: Example, one: Explanation) -> str:
 
 
 def surrogates(outcome: LimeOutcome) -> Table:
-    """A row for each surrogate: what it says, how well it fits, how stable it is, and the verdict."""
+    """A row for each surrogate: what it says, how well it fits and how stable it is."""
     return Table(
-        title="Every surrogate, and how far it can be trusted",
+        title="Every surrogate: fit and stability",
         columns=(
             right("Example"), Column(title="Target"), Column(title="Class"), right("f(x)", outcome.unit),
             right("Surrogate of x", outcome.unit), right("R2"), right("R2 held out"), right("VSI"), right("CSI"),
-            right("Overlap"), right("Samples"), right("Different"), right("Effective"), right("Lost"),
-            right("Features"), Column(title="Verdict"), Column(title="Because"),
+            right("Overlap"),
         ),
         rows=tuple(
             (
-                Number(value=example.index, count=True), Word(value=one.target),
-                Word(value=one.class_name) if one.class_name else Blank(because="the target is no class"),
-                Number(value=one.prediction, unit=outcome.unit), Number(value=one.local, unit=outcome.unit),
-                cell(one.r2), cell(one.held_out), cell(one.stable_features), cell(one.stable_values),
-                cell(one.overlap), Number(value=example.samples, count=True),
-                Number(value=example.distinct, count=True), Number(value=example.effective),
-                Number(value=example.lost, count=True), Number(value=example.features, count=True),
-                Word(value=one.verdict), Word(value=one.reason[:600]),
+                *_which(example, one), Number(value=one.prediction, unit=outcome.unit),
+                Number(value=one.local, unit=outcome.unit), cell(one.r2), cell(one.held_out),
+                cell(one.stable_features), cell(one.stable_values), cell(one.overlap),
             )
             for example, one in outcome.each
         )[:MOST_ROWS],
         note="R2: weighted, on the samples fitted to. Held out: on samples not fitted to; it can be below 0. VSI, CSI:"
         " share of features and of coefficients that other samples of as many would give again (Visani et al. 2020)."
-        " Overlap: mean share of the chosen features that two runs have in common. Effective: as many samples of weight"
-        " one would weigh as much. Examples are counted from 0.",
+        " Overlap: mean share of the chosen features that two runs have in common. Examples are counted from 0.",
     )  # fmt: skip
+
+
+def verdicts(outcome: LimeOutcome) -> Table:
+    """A row for each surrogate: its samples, and whether it may be read."""
+    return Table(
+        title="Every surrogate: samples and verdict",
+        columns=(
+            right("Example"), Column(title="Target"), Column(title="Class"), right("Features"), right("Samples"),
+            right("Different"), right("Effective"), right("Lost"), Column(title="Verdict"), Column(title="Because"),
+        ),
+        rows=tuple(
+            (
+                *_which(example, one), Number(value=example.features, count=True),
+                Number(value=example.samples, count=True), Number(value=example.distinct, count=True),
+                Number(value=example.effective), Number(value=example.lost, count=True), Word(value=one.verdict),
+                Word(value=one.reason[:600]),
+            )
+            for example, one in outcome.each
+        )[:MOST_ROWS],
+        note="Effective: as many samples of weight one would weigh as much. Lost: the network gave no finite number.",
+    )  # fmt: skip
+
+
+def _which(example: Example, one: Explanation) -> tuple[Cell, ...]:
+    name: Cell = Word(value=one.class_name) if one.class_name else Blank(because="the target is no class")
+    return Number(value=example.index, count=True), Word(value=one.target), name
 
 
 def coefficients(kind: Lime, outcome: LimeOutcome, example: Example, one: Explanation) -> Bars:  # type: ignore[type-arg] # of any parameters
