@@ -13,7 +13,19 @@ from rich.table import Table
 from service.clock import SystemClock
 
 FOLDER = Path(__file__).parent
-PARTS = ("sandbox", "attribution", "real", "memory", "quotes", "lime", "lime_samples", "intake", "stack", "history")
+PARTS = (
+    "sandbox",
+    "attribution",
+    "real",
+    "memory",
+    "quotes",
+    "lime",
+    "lime_samples",
+    "lime_layers",
+    "intake",
+    "stack",
+    "history",
+)
 
 
 def commit() -> str:

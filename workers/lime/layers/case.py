@@ -36,6 +36,9 @@ _OTHER = "mean"
 """What the probe sets beside an example to tell one from another; it reads no attribution. The mean of the data is an
 input that the network can take, which zero need not be."""
 
+_MOST = 10_000
+"""Surrogates of layers in one analysis: what its answer may hold, whose every number is written down."""
+
 _HELD = 8
 """Neighbourhoods and readings of so many first examples are kept: they are asked for more than once."""
 
@@ -82,6 +85,7 @@ class Case:
         layers = _chosen(ready, parameters)
         if not layers.taps:
             raise UnknownTap("; ".join(f"{each.subject}: {each.because}" for each in layers.others) or "no layer ran")
+        _refuse_too_much(parameters, len(layers.taps), len(predicting))
         return cls(subject, parameters, predicting, ready, layers, around)
 
     def __len__(self) -> int:
@@ -149,6 +153,17 @@ class Case:
 
 
 _READY: WeakKeyDictionary[nn.Module, dict[LayersParameters, Case]] = WeakKeyDictionary()
+
+
+def _refuse_too_much(parameters: LayersParameters, layers: int, examples: int) -> None:
+    everywhere = sum(each in (DIRECTION, NORM) for each in parameters.readings)
+    each = everywhere * layers + len(parameters.readings) - everywhere + len(parameters.concepts)
+    if each * examples > _MOST:
+        raise AnalysisError(
+            "too-much",
+            f"up to {each} readings of {examples} examples are {each * examples} surrogates; {_MOST} are the most",
+            remedy="Ask for fewer examples, layers or readings.",
+        )
 
 
 def _chosen(ready: Prepared, parameters: LayersParameters) -> Chosen:

@@ -21,6 +21,10 @@ _COPIES, _MOMENTS, _MOST_MOMENTS = 6, 40, 8 << 20
 """Of an example's samples, features and readings; groups of samples whose moments are held, and the most numbers of
 all."""
 
+_LOOKS, _PROBED = 8, 64 << 20
+"""Rows of which the probe holds all layers at once; bytes of its passes with gradients, at most. What it frees is not
+there for the larger blocks of samples that follow."""
+
 _READ, _GRADIENT_ROWS = 1.2, 8
 """What reading costs beside a forward pass; rows in the time of a gradient, and of what layers give, at an example."""
 
@@ -40,6 +44,8 @@ def estimate(subject: Subject, parameters: LayersParameters, memory_bytes: int) 
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
+    seen = sum(tap.bytes_per_example for tap in case.ready.layers)
+    probed = _LOOKS * seen + min(_PROBED, case.ready.probe.cost.bytes(_GRADIENT_ROWS))
     units = sum(prod(tap.shape) for tap in case.layers.taps)
     itemsize = 8 if parameters.precision == "float64" else 4
     layers = (2 + len(parameters.readings)) * units * itemsize
@@ -49,5 +55,5 @@ def estimate(subject: Subject, parameters: LayersParameters, memory_bytes: int) 
         seconds=_READ * passed * row_seconds(case.predicting, rows.count) + _JOB_SECONDS
         + n * readings * (_READING_SECONDS + parameters.samples * features * _CELL_SECONDS),
         bytes=_FIRST_USE_BYTES + 2 * data
-        + int(max(_LOADING * weights, _LOADED * weights + rows.bytes + layers + sampled)),
+        + int(max(_LOADING * weights, _LOADED * weights + probed + rows.bytes + layers + sampled)),
     )  # fmt: skip

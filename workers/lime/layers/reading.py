@@ -48,7 +48,7 @@ class Read:
     """One reading of one tap at one example. name: direction, norm, "unit INDEX" or "concept NAME".
 
     weights: (units,), None for the norm. base: what it is at the example; 0 of a direction. scale: Σ|w·h(x)|, or |h(x)|
-    for the norm.
+    for the norm. rounding: by no more than this a reading does not change, of a norm as a share.
     """
 
     tap: Tap
@@ -57,6 +57,7 @@ class Read:
     at_example: float
     base: float
     scale: float
+    rounding: float
 
 
 class Impossible(ValueError):
@@ -172,23 +173,17 @@ def _direction(gradient: Tensor | None) -> Tensor:
 
 
 def _read(tap: Tap, name: str, weights: Tensor | None, value: Tensor) -> Read:
-    flat = value.flatten().double()
+    flat, epsilons = value.flatten().double(), _ROUNDING * torch.finfo(value.dtype).eps
     if not bool(torch.isfinite(flat).all()):
         raise Impossible("it is not finite at the example")
     if weights is None:
         norm = float(flat.norm())
         if norm == 0:
             raise Impossible("it is zero at the example, and nothing is relative to zero")
-        return Read(tap, name, None, norm, 1.0, norm)
+        return Read(tap, name, None, norm, 1.0, norm, epsilons)
     parts = weights.double() * flat
-    whole = float(parts.sum())
-    return Read(tap, name, weights, whole, 0.0 if name == DIRECTION else whole, float(parts.abs().sum()))
-
-
-def rounding(each: Read, dtype: torch.dtype) -> float:
-    """Of a reading: by less it does not change."""
-    relative = _ROUNDING * torch.finfo(dtype).eps
-    return relative if each.weights is None else relative * each.scale
+    whole, scale = float(parts.sum()), float(parts.abs().sum())
+    return Read(tap, name, weights, whole, 0.0 if name == DIRECTION else whole, scale, epsilons * scale)
 
 
 def _text(index: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workers.lime.layers.reading import Read, rounding
+from workers.lime.layers.reading import Read
 from workers.passes.predicting import Predicting
 from workers.surrogate.neighbourhood import Floats
 from workers.sweep.probe import Tap
@@ -36,11 +36,10 @@ class Tapped:
         self._predict = replace(case, network=_Run(self._run)).at(index)
         self._parts: list[dict[int, Tensor]] = []
         self._rows = 0
-        dtype = next(each.dtype for each in case.network.parameters())
         self._at_example = np.array([each.at_example for each in found])
         self._base = np.array([each.base for each in found])
         self._unit = np.array([each.scale if each.weights is None else 1.0 for each in found])
-        self._rounding = np.array([rounding(each, dtype) for each in found])
+        self._rounding = np.array([each.rounding for each in found])
 
     def __enter__(self) -> Self:
         self._watch.__enter__()

@@ -41,6 +41,11 @@ class TestRefusals:
         (why,) = refusals(subjects.classifier(), target="class:nobody")
         assert "no class 'nobody'" in why
 
+    def test_more_surrogates_than_an_answer_holds(self):
+        vectors = tuple({"layer": "0", "name": f"c{at}", "vector": (1.0, float(at))} for at in range(200))
+        (why,) = refusals(subjects.classifier(64), readings=("concept",), concepts=vectors, examples=64)
+        assert why.startswith("up to 201 readings of 64 examples are 12864 surrogates; 10000 are the most")
+
     def test_fewer_than_four_segments(self):
         network = networks.cnn().float()
         picture = torch.zeros(1, 1, 12, 12)

@@ -150,6 +150,14 @@ def test_a_network_of_one_batch_size_is_read_as_any_other():
     assert made[0].shape == (7, 5)
 
 
+def test_a_network_without_parameters_is_read():
+    network = nn.Sequential(nn.Tanh(), nn.Softplus())
+    case = case_of(subject(network.eval(), networks.points(4, 3).float(), torch.arange(4) % 3), precision="float32")
+    found, _ = case.read(0)
+    with Tapped(case.predicting, 0, found) as tapped:
+        assert tapped(some(case, 0)).shape == (9, 1 + 4)
+
+
 class Sometimes(nn.Module):
     """`extra` runs only where some input is negative."""
 
