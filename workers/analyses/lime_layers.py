@@ -38,6 +38,7 @@ KIND: AnalysisKind[LayersParameters, LayersOutcome] = AnalysisKind(
     source=section.SOURCE,
     queue="cpu",
     roles=(ROLE,),
+    optional_roles=("background", "training"),
     metrics=METRIC_NAMES,
     parameters=LayersParameters,
     outcome=LayersOutcome,

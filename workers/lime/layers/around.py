@@ -11,7 +11,7 @@ from workers.lime.spec import Around
 from workers.neighbourhoods.image import image
 from workers.neighbourhoods.series import series
 from workers.neighbourhoods.table import table
-from workers.neighbourhoods.table_background import TableBackground, TableSettings
+from workers.neighbourhoods.table_background import TableBackground
 from workers.neighbourhoods.text import text
 from workers.passes.predicting import Predicting
 from workers.subject.subject import Subject
@@ -50,10 +50,10 @@ def _series(case: Predicting, parameters: LayersParameters) -> Surroundings:
 
 
 def _table(case: Predicting, parameters: LayersParameters) -> Surroundings:
-    settings = TableSettings(sampling=parameters.sampling)
+    settings = parameters.table
     background = TableBackground.of(case, settings)
     return Surroundings(
-        "column", "what the data hold elsewhere", lambda index: table(case, index, settings, background)
+        "column", "a value drawn from the background", lambda index: table(case, index, settings, background)
     )
 
 

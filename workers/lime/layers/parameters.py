@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from service.contracts.base import WHOLE, LayerName, Parameters, Value
+from service.contracts.base import WHOLE, LayerName, Name, Parameters, Value
 from workers.lime.parameters import TargetName
 from workers.neighbourhoods.image import ImageSettings
 from workers.neighbourhoods.series import SeriesSettings
+from workers.neighbourhoods.table_background import Sampling, TableSettings
 from workers.neighbourhoods.text import TextSettings
 from workers.neighbourhoods.words import Unit
 from workers.surrogate.settings import Selection, Settings
@@ -17,6 +18,7 @@ from workers.surrogate.settings import Selection, Settings
 READING = r"^(direction|norm|concept|unit:[^\x00-\x1f\x7f]{1,512}:[0-9]{1,9}(,[0-9]{1,9}){0,4})$"
 ReadingName = Annotated[str, Field(pattern=READING)]
 MOST_NUMBERS = 65_536
+_Group = Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000, strict=False)]
 
 
 class Concept(Value):
@@ -100,8 +102,15 @@ class LayersParameters(Parameters):
     channels: Literal["apart", "together"] = Field(
         "apart", description="Of series: whether each channel has segments of its own, or all are hidden together."
     )
-    sampling: Literal["continuous", "quartile", "decile", "entropy"] = Field(
-        "quartile", description="Of tables: what a column is to the surrogate, its number or whether it is in its bin."
+    sampling: Sampling = Field(
+        "quartile",
+        description="Of tables: how columns are drawn: in bins by quartiles, deciles, entropy, or continuous.",
+    )
+    categories: Annotated[tuple[Name, ...], Field(max_length=10_000, strict=False)] = Field(
+        (), description="Of tables: names of columns that are categories, drawn by their frequency."
+    )
+    one_hot: Annotated[tuple[_Group, ...], Field(max_length=1000, strict=False)] = Field(
+        (), description="Of tables: groups of columns of which one is 1: each group is one feature."
     )
     unit: Unit = Field("word", description="Of texts: what is taken away: words, tokens, or sentences.")
     together: bool = Field(
@@ -135,6 +144,11 @@ class LayersParameters(Parameters):
     def image(self) -> ImageSettings:
         """How images are parted and filled."""
         return ImageSettings(segmentation=self.segmentation, cells=self.cells, segments=self.segments, fill=self.fill)
+
+    @property
+    def table(self) -> TableSettings:
+        """How the columns of a table are drawn."""
+        return TableSettings(sampling=self.sampling, categories=self.categories, one_hot=self.one_hot)
 
     @property
     def series(self) -> SeriesSettings:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from tests import networks
 from tests.workers import subjects
 from tests.workers.facts import model_facts
-from tests.workers.subjects import subject
+from tests.workers.subjects import answer, subject
+from workers.analyses.lime_layers import KIND
 from workers.lime.layers.case import Case
 from workers.lime.layers.parameters import LayersParameters
 from workers.lime.layers.reading import Read
@@ -121,7 +122,7 @@ def test_the_example_itself_reads_as_itself_exactly():
 
 
 class OneSize(nn.Module):
-    """Takes four rows, and no other number."""
+    """Takes four rows, and no other number; `last` gives the output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,6 +149,14 @@ def test_a_network_of_one_batch_size_is_read_as_any_other():
             made.append(tapped(inputs))
     assert made[0] == pytest.approx(made[1], rel=1e-12, abs=1e-12)
     assert made[0].shape == (7, 5)
+
+
+def test_whole_analyses_of_a_network_of_one_batch_size_pass_their_controls():
+    of = subject(OneSize().eval(), networks.points(8, 6).float(), torch.arange(8) % 3, model_facts((6,)), batch=4)
+    made = answer(KIND, of, samples=300, examples=2)
+    assert {run.name: run.passed for run in made.controls} == dict.fromkeys(
+        ("planted layers", "read and unread", "the output as a layer", "once more", "other blocks"), True
+    )
 
 
 def test_a_network_without_parameters_is_read():
