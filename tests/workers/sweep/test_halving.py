@@ -32,6 +32,16 @@ from workers.sweep.refusals import SweepRefused
 from workers.sweep.run import outputs
 from workers.sweep.target import Target
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_heap():
+    """After an error of memory all garbage is collected; what other tests left need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 METHODS: list[Method] = [
     Conductance(steps=7), IntegratedGradients(steps=7), LayerIntegratedGradients(steps=8), LayerAblation(),
     NeuronConductance(layer="inner.0", chosen=((0,), (2,)), steps=7),

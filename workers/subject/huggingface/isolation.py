@@ -35,11 +35,15 @@ def alone() -> Iterator[None]:
 
     If transformers is there already, it has decided, and must find what it decided on.
     """
-    hidden = [name for name in _NOT_BY_TRANSFORMERS if name not in sys.modules and "transformers" not in sys.modules]
+    decided = "transformers" in sys.modules
+    hidden = {name: sys.modules.get(name) for name in _NOT_BY_TRANSFORMERS if not decided}
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # as above
     try:
         yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        for name, module in hidden.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
