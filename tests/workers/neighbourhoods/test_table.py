@@ -427,6 +427,6 @@ def test_codes_that_mean_different_things_in_two_datasets_are_refused():
         for names in (("red", "blue"), ("blue", "red"))
     )
     both = with_columns(asked(Sums(), rows, roles={"training": rows}), evaluation=here, training=there)
-    with pytest.raises(AnalysisError, match="the training data declare other columns.*'colour'") as refused:
+    with pytest.raises(AnalysisError, match=r"the training data declare other columns.*'colour'") as refused:
         table(both, 0, TableSettings())
     assert "same order" in refused.value.remedy
