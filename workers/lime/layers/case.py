@@ -19,7 +19,7 @@ from workers.lime.layers.around import Surroundings, surroundings
 from workers.lime.layers.chosen import Chosen, chosen
 from workers.lime.layers.gradient import gradients
 from workers.lime.layers.parameters import LayersParameters
-from workers.lime.layers.reading import DIRECTION, NORM, Read, Unit, readings
+from workers.lime.layers.reading import DIRECTION, NORM, Read, Unit, by_row, readings
 from workers.lime.rows import Rows, rows
 from workers.passes.asked import Asked, prepared
 from workers.passes.predicting import Asking, Predicting
@@ -137,15 +137,16 @@ class Case:
         return "probability" if self.parameters.scale == "probability" else self.subject.facts.output.unit
 
     def _values(self, index: int) -> dict[str, Tensor]:
-        """What the layers give of an example, shaped as their units."""
+        """What the layers give of an example, (units,) each; nothing of those that do not run for it."""
         wanted = {tap.place: tap for tap in self.layers.taps}
         count = self.ready.probe.rows or self.ready.probe.least_rows
         made: dict[str, Tensor] = {}
 
         def see(_module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
             tap = wanted.get((layer, call, position))
-            if tap is not None and tap.layout is not None:
-                made[tap.key] = tap.layout.split(tensor, count)[0].clone()
+            flat = None if tap is None else by_row(tap, tensor, count)
+            if tap is not None and flat is not None:
+                made[tap.key] = flat[0].clone()
             return tensor
 
         with torch.no_grad(), Watch(self.predicting.network, see) as watch:

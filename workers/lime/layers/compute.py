@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -98,6 +98,17 @@ def _told(context: Context, index: int, n: int, fraction: float) -> None:
 # --- one example
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Layered:
+    """The surrogates of the target and of every reading of `found`. because: what the network said where it gave no
+    number. unfit: readings that cannot be had at some sample, and why."""
+
+    surrogates: Explained
+    found: tuple[Read, ...]
+    because: str
+    unfit: tuple[tuple[Read, str], ...]
+
+
 def explained(
     case: Case,
     index: int,
@@ -105,18 +116,21 @@ def explained(
     settings: Settings,
     seed: int,
     told: Callable[[float], None] | None = None,
-) -> tuple[Explained, str]:
-    """The surrogates of the target and of every reading, and what the network said where it gave no number.
-
-    Raises AnalysisError where there is no surrogate.
-    """  # fmt: skip
+) -> Layered:
+    """All surrogates of one example. Raises AnalysisError where there are none."""
     with Tapped(case.predicting, index, found) as tapped:
         careful = Careful(tapped, 1 + len(found))
         try:
-            return explain(case.at(index), careful, settings, seed, told), careful.because
+            made = explain(case.at(index), careful, settings, seed, told)
         except NoSurrogate as refused:
             because = f" The network said: {careful.because}" if careful.because else ""
             raise AnalysisError("no-surrogate", f"{refused}{because}") from refused
+    kept = [at for at in range(len(found)) if at not in tapped.unfit]
+    return Layered(
+        surrogates=replace(made, labels=(made.labels[0], *(made.labels[1 + at] for at in kept))),
+        found=tuple(found[at] for at in kept), because=careful.because,
+        unfit=tuple((found[at], why) for at, why in sorted(tapped.unfit.items())),
+    )  # fmt: skip
 
 
 def _explained(asked: LayersPass, case: Case, index: int, made: Made, told: Callable[[float], None]) -> None:
@@ -126,9 +140,14 @@ def _explained(asked: LayersPass, case: Case, index: int, made: Made, told: Call
         made.missing.setdefault((each.subject, each.because), []).append(index)
     if not found:
         raise AnalysisError("layers", "no layer has a number to explain", remedy="Ask for another reading, or layer.")
-    surrogates, because = explained(case, index, found, asked.settings, seed, told)
+    layered = explained(case, index, found, asked.settings, seed, told)
+    surrogates, because = layered.surrogates, layered.because
+    for read, why in layered.unfit:
+        made.missing.setdefault((f"{read.name} of {read.tap.key}", why), []).append(index)
+    if not layered.found:
+        raise AnalysisError("layers", "no layer can be read at all samples", remedy="Name other layers.")
     arrays = _arrays(surrogates)
-    names = [case.parameters.target, *(f"{each.name} of {each.tap.key}"[:300] for each in found)]
+    names = [case.parameters.target, *(f"{each.name} of {each.tap.key}"[:300] for each in layered.found)]
     most = most_features(len(case), len(names), case.parameters.features)
     notes: tuple[str, ...] = getattr(around, "notes", ())
     made.examples[index] = example(
@@ -137,7 +156,7 @@ def _explained(asked: LayersPass, case: Case, index: int, made: Made, told: Call
     made.arrays.update({f"{name}/{index}": each for name, each in arrays.items()})
     own = around.stream(seed, paired=False).take(1).z[0]
     top = compared_features(case.parameters.top, len(around.names))
-    for place, read in enumerate(found, start=1):
+    for place, read in enumerate(layered.found, start=1):
         beside = agreement(read.name, surrogates.labels[place], surrogates.labels[0], own, top, seed + place)
         made.at.append(_at(index, place, read, beside, surrogates))
 

@@ -20,11 +20,10 @@ from workers.lime import reference
 from workers.lime.case import stream_seed
 from workers.lime.compute import REFUSED, said
 from workers.lime.layers.case import Case
-from workers.lime.layers.compute import explained
+from workers.lime.layers.compute import Layered, explained
 from workers.lime.layers.reading import DIRECTION, Read, readings
 from workers.lime.layers.tapped import Tapped
 from workers.surrogate.explain import explain
-from workers.surrogate.explained import Explained
 from workers.surrogate.neighbourhood import Floats
 from workers.surrogate.settings import Settings
 from workers.sweep.layout import Layout
@@ -64,9 +63,9 @@ class _One:
     settings: Settings
     seed: int
 
-    def surrogates(self, rows: int | None = None) -> Explained:
+    def layered(self, rows: int | None = None) -> Layered:
         settings = replace(self.settings, rows=rows or self.settings.rows)
-        return explained(self.case, self.index, self.found, settings, self.seed)[0]
+        return explained(self.case, self.index, self.found, settings, self.seed)
 
     def inputs(self) -> tuple[Tensor, ...]:
         around = self.case.at(self.index)
@@ -173,26 +172,26 @@ def _alone(one: _One) -> Observed:
 
 
 def _output(one: _One) -> Observed:
+    made = one.layered()
     last = one.found[-1].tap
-    at = next((at for at, each in enumerate(one.found) if each.tap is last and each.name == DIRECTION), None)
+    at = next((at for at, each in enumerate(made.found) if each.tap is last and each.name == DIRECTION), None)
     if at is None:
         return "the last layer has no direction", None
     if one.case.predicting.targets[0].scale not in _LINEAR:
         return "the target is no sum of what the network gives", None
     if not one.case.gives_output(last, one.inputs()):
         return f"what '{last.key}' gives is not yet the output", None
-    made = one.surrogates()
-    target, layer = made.labels[0].whole, made.labels[1 + at].whole
-    scale = max(float(np.abs(target).max()), _LEAST * one.found[at].scale, 1e-12)
+    target, layer = made.surrogates.labels[0].whole, made.surrogates.labels[1 + at].whole
+    scale = max(float(np.abs(target).max()), _LEAST * made.found[at].scale, 1e-12)
     gap = float(np.abs(target - layer).max()) / scale
     return f"'{last.key}': largest difference {gap:.3g} of the largest coefficient", gap <= _limit(one)
 
 
 def _again(one: _One) -> Observed:
-    first, second = (one.surrogates() for _ in range(2))
-    same = all(
+    first, second = (one.layered() for _ in range(2))
+    same = first.found == second.found and all(
         getattr(a, name).tobytes() == getattr(b, name).tobytes()
-        for a, b in zip(first.labels, second.labels, strict=True)
+        for a, b in zip(first.surrogates.labels, second.surrogates.labels, strict=True)
         for name in ("coefficients", "errors", "whole", "whole_errors")
     )
     return "the same bits" if same else "other bits", same
@@ -201,11 +200,14 @@ def _again(one: _One) -> Observed:
 def _blocks(one: _One) -> Observed:
     size = one.case.predicting.batch or 1
     narrow = min(one.settings.rows, one.settings.samples) // 2
-    first, second = one.surrogates(), one.surrogates(max(1, narrow // size) * size)
+    first, second = one.layered(), one.layered(max(1, narrow // size) * size)
+    if first.found != second.found:
+        return "other layers can be read", False
     worst, where = 0.0, "the output"
-    names = ["the output", *(f"{each.name} of {each.tap.key}" for each in one.found)]
-    scales = [abs(first.labels[0].prediction), *(1.0 if e.weights is None else e.scale for e in one.found)]
-    for name, scale, a, b in zip(names, scales, first.labels, second.labels, strict=True):
+    names = ["the output", *(f"{each.name} of {each.tap.key}" for each in first.found)]
+    own, other = first.surrogates.labels, second.surrogates.labels
+    scales = [abs(own[0].prediction), *(1.0 if each.weights is None else each.scale for each in first.found)]
+    for name, scale, a, b in zip(names, scales, own, other, strict=True):
         gap = float(np.abs(a.whole - b.whole).max()) / max(float(np.abs(a.whole).max()), _LEAST * scale, 1e-12)
         worst, where = max((worst, where), (gap, name))
     return f"largest difference {worst:.3g} of the largest coefficient, in {where}", worst <= _limit(one)

@@ -78,7 +78,7 @@ def _lost(outcome: LayersOutcome) -> list[Finding]:
         Finding(
             code="samples-lost",
             severity="warning",
-            raised_if="the network raises, or the target or a layer is not finite, at some samples",
+            raised_if="the network raises, or the target is not finite, at some samples",
             meaning="Those samples are left out of every surrogate. They are seldom a random part of the neighbourhood,"
             " so that the surrogates speak of the others alone.",
             advice="Choose another replacement for what is left out, or mend the network where it fails.",

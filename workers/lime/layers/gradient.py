@@ -7,6 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from workers.lime.layers.reading import by_row
 from workers.sweep.block import padded
 from workers.sweep.looks import Place
 from workers.sweep.ready import Prepared
@@ -14,9 +15,9 @@ from workers.sweep.watch import Watch, differentiable_recurrence, frozen, leaf_c
 
 
 def gradients(ready: Prepared, index: int, keys: Collection[str]) -> dict[str, Tensor]:
-    """The target's gradient with respect to each of these taps, shaped as its units; one forward and backward pass.
+    """The target's gradient with respect to each of these taps, (units,); one forward and backward pass.
 
-    A tap that the target does not depend on is left out.
+    A tap that the target does not depend on, or that gave nothing for the example, is left out.
     """
     some, rows = ready.examples(index, index + 1), ready.probe.rows or ready.probe.least_rows
     taps = {tap.place: tap for tap in ready.probe.taps if tap.key in keys}
@@ -41,6 +42,7 @@ def gradients(ready: Prepared, index: int, keys: Collection[str]) -> dict[str, T
     made = {}
     for place, gradient in zip(held, found, strict=True):
         tap = taps[place]
-        if gradient is not None and tap.layout is not None:
-            made[tap.key] = tap.layout.split(gradient, rows)[0].detach()
+        flat = None if gradient is None else by_row(tap, gradient, rows)
+        if flat is not None:
+            made[tap.key] = flat[0].detach()
     return made

@@ -24,6 +24,8 @@ from service.contracts.outcome import NotApplicable
 from workers.lime.layers.parameters import Concept
 from workers.sweep.probe import Tap
 
+NOT_RUN = "at some samples it does not run, or runs on other rows: what runs depends on the values of the input"
+NOT_FINITE = "at some samples it is not finite, though the target is"
 DIRECTION, NORM, CONCEPT = "direction", "norm", "concept"
 _ROUNDING = 64
 """Epsilons: by less of its parts' magnitude a sum does not change, but is rounded."""
@@ -58,6 +60,17 @@ class Read:
     base: float
     scale: float
     rounding: float
+
+
+def by_row(tap: Tap, tensor: Tensor, rows: int) -> Tensor | None:
+    """(rows, units) of what a tap gives; None where it gave something for other rows than these."""
+    layout = tap.layout
+    if layout is None:
+        return None
+    if layout.axis is not None and (tensor.ndim <= layout.axis or tensor.shape[layout.axis] != rows * layout.factor):
+        return None
+    flat = layout.split(tensor, rows).flatten(1)
+    return flat if flat.shape[1] == prod(tap.shape) else None
 
 
 class Impossible(ValueError):
@@ -132,10 +145,13 @@ def readings(
 ) -> tuple[list[Read], list[NotApplicable]]:
     """Everything that is asked of each tap, in order of running, then of asking; and what has no number, and why.
 
-    values, gradients: by the tap's key, at the example, shaped as its units.
+    values, gradients: by the tap's key, at the example, (units,); there is none of a tap that gave none.
     """
     made, missing = list[Read](), list[NotApplicable]()
     for tap in taps:
+        if tap.key not in values:
+            missing.append(NotApplicable(subject=tap.key, because=NOT_RUN))
+            continue
         for name, weights in _asked(tap, values[tap.key], gradients.get(tap.key), asked, concepts):
             try:
                 made.append(_read(tap, name, weights(), values[tap.key]))

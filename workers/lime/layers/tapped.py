@@ -11,21 +11,22 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from workers.lime.layers.reading import Read
+from workers.lime.layers.reading import NOT_FINITE, NOT_RUN, Read, by_row
 from workers.passes.predicting import Predicting
 from workers.surrogate.neighbourhood import Floats
 from workers.sweep.probe import Tap
-from workers.sweep.refusals import ChangingGraph
 from workers.sweep.watch import Watch
 
 
 class Tapped:
     """The target of example `index`, then every reading of `found`: a `Predict` with 1 + readings labels.
 
-    A reading that differs from the example's by no more than rounding is the example's. A context manager: hooks exist
-    only inside it. Raises ChangingGraph where a layer does not run for some samples.
+    A reading that differs from the example's by no more than rounding is the example's. One that cannot be had at some
+    sample though the target can is left at the example's: it costs the others nothing, and `unfit` says why it must not
+    be used, by its place in `found`. A context manager: hooks exist only inside it.
     """
 
     def __init__(self, case: Predicting, index: int, found: Sequence[Read]) -> None:
@@ -36,6 +37,7 @@ class Tapped:
         self._predict = replace(case, network=_Run(self._run)).at(index)
         self._parts: list[dict[int, Tensor]] = []
         self._rows = 0
+        self.unfit: dict[int, str] = {}
         self._at_example = np.array([each.at_example for each in found])
         self._base = np.array([each.base for each in found])
         self._unit = np.array([each.scale if each.weights is None else 1.0 for each in found])
@@ -52,7 +54,7 @@ class Tapped:
         """(rows, 1 + readings)."""
         self._parts.clear()
         said = self._predict(inputs)
-        return np.concatenate([said, self._read(len(said))], axis=1)
+        return np.concatenate([said, self._read(np.asarray(np.isfinite(said).all(axis=1)))], axis=1)
 
     def _run(self, inputs: tuple[Tensor, ...]) -> object:
         self._rows = len(inputs[0])
@@ -65,16 +67,22 @@ class Tapped:
             self._parts[-1] |= columns.of(tensor, self._rows)
         return tensor
 
-    def _read(self, rows: int) -> Floats:
-        """What the parts of a block gave; the last may be padded."""
-        for part in self._parts:
-            for at, each in enumerate(self._found):
-                if at not in part:
-                    raise ChangingGraph(f"'{each.tap.key}' did not run: what runs depends on the values of the input")
-        parts = [torch.stack([part[at] for at in range(len(self._found))], 1) for part in self._parts]
-        values = torch.cat(parts)[:rows].double().cpu().numpy()
-        change = (values - self._at_example) / self._unit
-        return np.asarray(self._base + np.where(np.abs(change) <= self._rounding, 0.0, change))
+    def _read(self, known: NDArray[np.bool_]) -> Floats:
+        """What the parts of a block gave; the last may be padded. known: (rows,), where the target can be had."""
+        for at in range(len(self._found)):
+            if any(at not in part for part in self._parts):
+                self.unfit.setdefault(at, NOT_RUN)
+        read = [at for at in range(len(self._found)) if at not in self.unfit]
+        made = np.tile(self._base, (len(known), 1))
+        if read:
+            parts = [torch.stack([part[at] for at in read], 1) for part in self._parts]
+            values = torch.cat(parts)[: len(known)].double().cpu().numpy()
+            change = (values - self._at_example[read]) / self._unit[read]
+            wrong = (~np.isfinite(change) & known[:, None]).any(axis=0)
+            self.unfit |= {at: NOT_FINITE for at, bad in zip(read, wrong, strict=True) if bad}
+            still = (np.abs(change) <= self._rounding[read]) | wrong | ~known[:, None]
+            made[:, read] += np.where(still, 0.0, change)
+        return made
 
 
 class _Columns:
@@ -89,9 +97,10 @@ class _Columns:
         self._weights = torch.stack(list(sums.values()), 1) if sums else None
 
     def of(self, tensor: Tensor, rows: int) -> dict[int, Tensor]:
-        """By column, (rows,)."""
-        assert self._tap.layout is not None
-        flat = self._tap.layout.split(tensor, rows).flatten(1)
+        """By column, (rows,); nothing where the tap gave something for other rows."""
+        flat = by_row(self._tap, tensor, rows)
+        if flat is None:
+            return {}
         made = {at: torch.linalg.vector_norm(flat, dim=1) for at in self._norms}
         if self._weights is not None:
             found = flat @ self._weights

@@ -105,7 +105,7 @@ class TestLayers:
 
 
 class Fragile(nn.Module):
-    """Raises where both first features are large, and divides by nothing elsewhere in `ratio`."""
+    """Raises where both first features are large; `ratio` divides by nothing where the last is zero."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,29 +114,66 @@ class Fragile(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if bool(((x[:, 0] > 1.2) & (x[:, 1] > 1.2)).any()):
             raise ValueError("both are large")
-        h = self.first(x)
-        return self.last(h) + 0 * torch.nan_to_num(self.ratio(x)).sum(1, keepdim=True)
+        return self.last(self.first(x)) + 0 * torch.nan_to_num(self.ratio(x)).sum(1, keepdim=True)
 
 
 class Ratio(nn.Module):
-    """1 / x, of which two features are sometimes zero."""
-
     def forward(self, x: Tensor) -> Tensor:
-        return 1 / torch.where(x.abs() < 0.1, 0, x)
+        return 1 / x
 
 
-def test_samples_at_which_the_network_raises_or_a_layer_is_not_finite_are_lost_and_counted():
+def fragile():
     torch.manual_seed(0)
-    rows = 0.9 + 0.4 * torch.rand(12, 6)
-    rows[2:5, 5] = 0.0
-    rows[:2] = 0.95
-    of = subject(Fragile().eval(), rows.clamp(max=1.3), torch.arange(12) % 3, model_facts((6,)))
-    made = answer(KIND, of, samples=300, examples=1, readings=("direction", "norm"))
+    rows = (0.9 + 0.4 * torch.rand(12, 6)).clamp(max=1.3)
+    rows[:2], rows[2:5, 5] = 0.95, 0.0
+    return answer(
+        KIND, subject(Fragile().eval(), rows, torch.arange(12) % 3, model_facts((6,))), samples=300, examples=1,
+        readings=("direction", "norm"),
+    )  # fmt: skip
+
+
+def test_samples_at_which_the_network_raises_are_lost_and_counted():
+    made = fragile()
     (example,) = made.outcome.explained
-    assert 0 < example.lost < example.samples
+    assert 0 < example.lost < example.samples / 2
     assert "both are large" in example.lost_because
     (finding,) = [each for each in made.outcome.findings if each.code == "samples-lost"]
     assert f"example 0: {example.lost} of {example.samples}" in finding.evidence
+
+
+def test_a_layer_that_is_not_finite_at_some_samples_is_left_out_and_costs_the_others_nothing():
+    made = fragile()
+    assert {each.key for each in made.outcome.at} == {"first", "last"}
+    reasons = {each.subject: each.because for each in made.outcome.not_applicable}
+    assert reasons["norm of ratio"] == "at some samples it is not finite, though the target is"
+
+
+class Sparse(nn.Module):
+    """Each row goes through one of two experts, which sees these rows alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.experts, self.last = (
+            nn.Linear(6, 2),
+            nn.ModuleList((nn.Linear(6, 4), nn.Linear(6, 4))),
+            nn.Linear(4, 3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen, made = self.gate(x).argmax(1), torch.zeros(len(x), 4)
+        for at, expert in enumerate(self.experts):
+            made[chosen == at] = expert(x[chosen == at])
+        return self.last(made)
+
+
+def test_experts_that_see_some_rows_only_are_left_out_and_the_others_are_read():
+    torch.manual_seed(1)
+    made = answer(
+        KIND, subject(Sparse().eval(), networks.points(6, 6).float(), torch.arange(6) % 3), samples=200, examples=3
+    )
+    assert {"gate", "last"} >= {each.key for each in made.outcome.at} >= {"last"}
+    assert any("experts" in each.subject for each in made.outcome.not_applicable)
+    assert {run.passed for run in made.controls} == {True}
 
 
 def test_an_example_without_a_neighbourhood_is_listed_and_the_others_go_on():
