@@ -117,7 +117,7 @@ class Case:
         return rows(self.predicting, memory_bytes, self.parameters.rows)
 
     def gives_output(self, tap: Tap, inputs: tuple[Tensor, ...]) -> bool:
-        """Whether a tap's tensor is the very output, number by number, at these inputs."""
+        """Whether a tap's tensor is the very output, number by number, at each of these inputs."""
         given: list[Tensor] = []
 
         def see(_module: str, layer: str, call: int, position: int, tensor: Tensor) -> Tensor:
@@ -125,11 +125,15 @@ class Case:
                 given.append(tensor.clone())
             return tensor
 
-        size = self.predicting.batch or len(inputs[0])
+        size, target = self.predicting.batch or len(inputs[0]), self.predicting.targets[0]
         with torch.no_grad(), Watch(self.predicting.network, see, {tap.layer}) as watch:
-            output = watch.run(padded(tuple(each[:size] for each in inputs), size))
-        found = self.predicting.targets[0].read(output)
-        return len(given) == 1 and given[0].shape == found.shape and torch.equal(given[0], found)
+            for start in range(0, len(inputs[0]), size):
+                given.clear()
+                some = padded(tuple(each[start : start + size] for each in inputs), size)
+                found = target.read(watch.run(some))
+                if len(given) != 1 or given[0].shape != found.shape or not torch.equal(given[0], found):
+                    return False
+        return True
 
     @property
     def unit(self) -> str:
