@@ -191,7 +191,7 @@ def _again(one: _One) -> Observed:
 
 def _blocks(one: _One) -> Observed:
     size = one.case.predicting.batch or 1
-    narrow = max(1, one.settings.rows // 2 // size) * size
+    narrow = max(1, min(one.settings.rows, one.settings.samples) // 2 // size) * size
     first, second = one.of_network(one.settings.rows), one.of_network(narrow)
     gap = max(
         float(np.abs(a.whole - b.whole).max()) / max(float(np.abs(a.whole).max()), abs(a.prediction) * 1e-3, 1e-12)
