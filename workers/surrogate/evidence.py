@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.surrogate.drawn import Drawn
 from workers.surrogate.errors import Clusters
@@ -30,6 +31,8 @@ _LEAST = 8
 """Samples beside the example below which neither an error nor a fold says anything."""
 _LEAST_EFFECTIVE = 4.0
 """Below so many samples' weight the fit is that of the example and a few others."""
+_NO_SPREAD = 1e-12
+"""Share of its squares about the example below which a feature's variance is rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +61,13 @@ class Evidence:
                 f"{len(drawn.z)} samples, {drawn.distinct} of them different, are too few for a surrogate",
                 "Ask for more samples, or for more features to vary.",
             )
-        weights = kernel(drawn.distances, width)
-        if effective(weights) < _LEAST_EFFECTIVE:
+        z, y, weights = drawn.z - drawn.z[0], drawn.values - drawn.values[0], kernel(drawn.distances, width)
+        told = _told(z, weights)
+        if told < _LEAST_EFFECTIVE:
             raise NoSurrogate(
-                f"under the kernel width {width:.4g} the samples weigh as much as {effective(weights):.1f} would",
+                f"under the kernel width {width:.4g} the samples weigh as much as {told:.1f} would",
                 "Ask for a larger kernel width, or for more samples.",
             )
-        z, y = drawn.z - drawn.z[0], drawn.values - drawn.values[0]
         clusters = Clusters.of(drawn.cluster)
         count = min(_groups(1 + z.shape[1] + y.shape[1]), len(clusters))
         group = (drawn.cluster[1:] - 1) % count
@@ -117,7 +120,25 @@ class Evidence:
     def under(self, width: float) -> Floats | None:
         """(1, D, D): the moments of all samples under another kernel width; None where too few keep weight."""
         weights = self.weights ** ((self.width / width) ** 2)
-        return moments(self.z, self.y, weights)[None] if effective(weights) >= _LEAST_EFFECTIVE else None
+        return moments(self.z, self.y, weights)[None] if _told(self.z, weights) >= _LEAST_EFFECTIVE else None
+
+    def known(self) -> NDArray[np.bool_]:
+        """(K,): whether a feature varies beside the example in samples enough for a coefficient to have an error.
+
+        A category or bin that the background does not have is the row's own alone: its coefficient is what the
+        surrogate misses of the example, and no other run would say otherwise.
+        """
+        weights = self.weights[1:, None]
+        about = self.z[1:] - (weights * self.z[1:]).sum(axis=0) / weights.sum()
+        each = weights * np.square(about)
+        sums, squares = each.sum(axis=0), np.square(each).sum(axis=0)
+        some = sums > _NO_SPREAD * (weights * np.square(self.z[1:])).sum(axis=0)
+        return np.asarray(some & (np.square(sums) >= _LEAST * squares))
+
+
+def _told(z: Floats, weights: Floats) -> float:
+    """How many samples weigh as much; copies of the example, of which few features make many, tell nothing."""
+    return min(effective(weights), effective(weights[z.any(axis=1)]))
 
 
 def _groups(side: int) -> int:

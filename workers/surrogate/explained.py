@@ -24,8 +24,9 @@ class Local:
     """The surrogate of one label.
 
     coefficients, errors: (K,), of the surrogate on the chosen features, 0 elsewhere, as lime has it; standard errors of
-    what a run with other samples would give. whole, whole_errors: (K,), of the surrogate on all features, by which
-    ranks, stability and settling are judged. chosen: as lime orders them, largest absolute coefficient first.
+    what a run with other samples would give, infinite where a feature varies in too few of them to tell. whole,
+    whole_errors: (K,), of the surrogate on all features, by which ranks, stability and settling are judged. chosen: as lime
+    orders them, largest absolute coefficient first.
     r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to;
     whole_held_out: the same of the surrogate on all features.
     prediction: f(x). local: what the surrogate says of x.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.surrogate.errors import standard_errors
 from workers.surrogate.neighbourhood import Floats
@@ -40,8 +41,11 @@ class Gap:
         return self.size > confidence * self.error or surely <= _NEGLIGIBLE * self.largest
 
 
-def gap(whole: Floats, influence: Floats, example: Floats, count: int) -> Gap | None:
-    """Between the ranks `count` and `count` + 1. whole, example: (K,). influence: (clusters, K).
+def gap(
+    whole: Floats, influence: Floats, example: Floats, count: int, known: NDArray[np.bool_] | None = None
+) -> Gap | None:
+    """Between the ranks `count` and `count` + 1. whole, example: (K,). influence: (clusters, K). known: (K,),
+    whether a feature's error is; where one of both is not, neither is the gap's.
 
     None where no feature is left out.
     """
@@ -52,6 +56,8 @@ def gap(whole: Floats, influence: Floats, example: Floats, count: int) -> Gap | 
     last, other = order[count - 1], order[count]
     moved = influence[:, [last, other]] * example[[last, other]] * np.where(effects[[last, other]] >= 0, 1.0, -1.0)
     errors = standard_errors(np.stack([moved[:, 0] - moved[:, 1], moved[:, 0]], axis=1))
+    if known is not None:
+        errors = np.where([known[last] and known[other], known[last]], errors, np.inf)
     sizes = np.abs(effects)
     return Gap(
         float(sizes[last] - sizes[other]), float(errors[0]), float(sizes[last]), float(errors[1]), float(sizes.max())

@@ -103,5 +103,6 @@ class _Reading:
             features=int(self.kept.answer.kept[0, label].sum()),
             unknowns=self.evidence.features + 1,
             distinct=self.drawn.distinct,
+            draws=len(self.evidence.clusters),
             lost=self.drawn.lost / self.drawn.samples,
         )

@@ -14,7 +14,8 @@ def kernel(distances: Floats, width: float) -> Floats:
     """(n,): 1 at the example itself. Raises ValueError unless the width is above zero."""
     if not width > 0:
         raise ValueError(f"a kernel's width lies above zero, not at {width}")
-    return np.sqrt(np.exp(-np.square(distances) / width**2))
+    with np.errstate(over="ignore"):  # of a width that leaves nothing any weight, a square may be infinite
+        return np.sqrt(np.exp(-np.square(distances / width)))
 
 
 def effective(weights: Floats) -> float:

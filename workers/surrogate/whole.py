@@ -39,9 +39,10 @@ def whole(evidence: Evidence, settings: Settings, seed: int) -> Whole:
     count = settings.kept(evidence.features)
     draws = np.random.default_rng(seed).standard_normal((2 * settings.repeats, len(evidence.clusters)))
     errors, overlaps, gaps = np.empty_like(coefficients), np.empty(evidence.labels), []
+    known = evidence.known()
     for label, own in enumerate(coefficients):
         influence = sandwich.influence(residuals[1:, label])
-        errors[label] = standard_errors(influence)
-        gaps.append(gap(own, influence, evidence.example, count))
+        errors[label] = np.where(known, standard_errors(influence), np.inf)
+        gaps.append(gap(own, influence, evidence.example, count, known))
         overlaps[label] = overlap(own, influence, evidence.example, count, draws)
     return Whole(coefficients, errors, tuple(gaps), overlaps)

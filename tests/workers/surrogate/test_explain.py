@@ -59,6 +59,18 @@ def test_too_few_samples_are_refused(samples: int) -> None:
         explain(Masks(20), network(planted_few), Settings(samples=samples), 0)
 
 
+@pytest.mark.parametrize("width", [1e-8, 1e-300])
+def test_a_kernel_under_which_only_copies_of_the_example_weigh_is_refused(width: float) -> None:
+    """Of 4 features a sixteenth of the samples is the example: they weigh, and tell nothing."""
+    with pytest.raises(NoSurrogate, match=r"the samples weigh as much as 0\.0 would"):
+        explain(Masks(4), network(lambda z: z[:, 0]), Settings(kernel_width=width), 0)
+
+
+def test_a_kernel_of_any_width_above_is_that_of_equal_weights() -> None:
+    (local,) = explain(Masks(4), network(lambda z: 3 * z[:, 0]), Settings(kernel_width=1e200), 0).labels
+    np.testing.assert_allclose(local.coefficients, [3, 0, 0, 0], atol=0.02)
+
+
 def test_samples_that_are_all_the_example_are_refused() -> None:
     z = np.ones((40, 3))
     with pytest.raises(NoSurrogate, match="1 of them different"):
@@ -135,6 +147,46 @@ def test_fewer_different_samples_than_features_end_in_a_doubt_and_in_finite_numb
     assert found.distinct == 30
     assert "30 different samples cannot tell 41 numbers" in local.reason or local.verdict == "not locally linear"
     assert np.isfinite([local.r2, local.held_out, local.overlap, *local.errors, *local.whole_errors]).all()
+
+
+def drawn_seldom(times: int) -> Given:
+    """500 samples of four features, the first of which is as in the example in so many of the others."""
+    z = np.random.default_rng(0).integers(0, 2, (500, 4)).astype(np.float64)
+    z[:, 0] = np.arange(500) <= times
+    z[0] = 1
+    return Given(z, cosine(z))
+
+
+def test_a_feature_that_no_sample_shares_with_the_example_has_no_error() -> None:
+    """Its coefficient is what the surrogate misses of the example: half, under the penalty 1, in every run."""
+    formula = network(lambda z: 4 * z[:, 0] + z[:, 1])
+    (local,) = explain(drawn_seldom(0), formula, Settings(samples=500, paired=False), 0).labels
+    assert local.coefficients[0] == pytest.approx(2, abs=0.05)
+    assert np.isinf([local.errors[0], local.whole_errors[0]]).all()
+    assert np.isfinite([*local.errors[1:], *local.whole_errors[1:]]).all()
+    assert local.verdict == "doubtful"
+    assert "of the weight shown lies within its own error" in local.reason
+
+
+def test_a_gap_to_a_feature_without_an_error_is_never_clear() -> None:
+    formula = network(lambda z: 4 * z[:, 0] + z[:, 1])
+    settings = Settings(samples=500, paired=False, settle=True, most=500, features=1)
+    (local,) = explain(drawn_seldom(0), formula, settings, 0).labels
+    assert local.settled is False
+    assert local.gap_error == np.inf
+
+
+@pytest.mark.parametrize(("times", "told"), [(5, False), (50, True)])
+def test_an_error_needs_more_than_a_few_samples_that_share_the_feature(times: int, told: bool) -> None:
+    formula = network(lambda z: 4 * z[:, 0] + noise(z))
+    (local,) = explain(drawn_seldom(times), formula, Settings(samples=500, paired=False), 0).labels
+    assert np.isfinite(local.errors[0]) == told
+
+
+def test_fewer_draws_than_twice_the_numbers_end_in_a_doubt() -> None:
+    """40 samples are 20 pairs, for 16 features and what is left without any."""
+    (local,) = explain(Masks(16), network(lambda z: z[:, 0]), Settings(samples=41), 0).labels
+    assert "20 independent draws are few for 17 numbers" in local.reason
 
 
 def test_labels_are_explained_as_if_each_were_alone() -> None:

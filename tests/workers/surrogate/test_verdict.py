@@ -10,7 +10,7 @@ from workers.surrogate.verdict import Signs, verdict
 
 GOOD = Signs(
     change=0.5, held_out=0.9, whole=0.95, off=0.2, unsure=0.05, kept=0.95, by_width=(0.9, 0.5), features=5,
-    unknowns=31, distinct=1000, lost=0.0,
+    unknowns=31, distinct=1000, draws=500, lost=0.0,
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ def test_good_signs_are_readable_and_say_how_much_is_told() -> None:
         ({"kept": 0.3}, "another run would keep 30 % of the weight shown"),
         ({"by_width": (0.2, 0.125)}, "with the kernel width 0.125 only 20 %"),
         ({"distinct": 31}, "31 different samples cannot tell 31 numbers"),
+        ({"draws": 61}, "61 independent draws are few for 31 numbers, so that intervals are too narrow"),
         ({"lost": 0.2}, "no number for 20 % of the samples"),
     ],
 )
