@@ -54,6 +54,11 @@ class Joined:
             owner=np.array([each.feature for each in own]), length=length, pad=pad,
         )  # fmt: skip
 
+    @property
+    def still(self) -> bool:
+        """Whether no token moves; that is not known."""
+        return False
+
     def rows(self, shown: Shown) -> tuple[Ids, Ids]:
         """Ids and their mask, (n, length) each, padded at the end and cut before the tail."""
         row, keys = self._sequence(shown)

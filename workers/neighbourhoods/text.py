@@ -2,7 +2,7 @@
 
 As in lime 0.2.0.1 (`lime_text`): words are taken out, all that are equal at once, or a mask stands in their place;
 distances are cosine distances between the rows of features. A text longer than the model reads is explained as far as
-it is read: what is behind moves up into no sample.
+it is read: what is behind moves up into no sample, but for the rest of a word of which a part is read.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from workers.passes.asked import ROLE
 from workers.passes.predicting import Predicting
 from workers.subject.network import Tokenizer
 from workers.surrogate.neighbourhood import Floats, Samples
+from workers.sweep.target import Target
 
 _LEAST = 2
 _NAMED = 8
@@ -145,7 +146,8 @@ class TextNeighbourhood:
 def text(case: Predicting, index: int, settings: TextSettings) -> TextNeighbourhood | IdsNeighbourhood:
     """The neighbourhood of example `index`: of its text, or of its ids where the model is given nothing else.
 
-    Raises AnalysisError where there is neither, or fewer than 2 features.
+    Raises AnalysisError where there is neither, or fewer than 2 features; and where a target reads a position of the
+    output, and tokens do not stay at theirs.
     """
     subject = case.subject
     if subject.facts.input.kind == "tokens":
@@ -160,6 +162,7 @@ def text(case: Predicting, index: int, settings: TextSettings) -> TextNeighbourh
     row = tuple(each[index : index + 1] for each in case.x)
     made = (_of_tokens if settings.unit == "token" else _of_words)(texts[index], row, subject.tokenizer, settings)
     if len(made.names) >= _LEAST:
+        _refuse_moving(case, made)
         return made
     unread = f"; {len(made.not_read)} are not read" if made.not_read else ""
     raise AnalysisError(
@@ -269,6 +272,27 @@ def _mask(tokenizer: Tokenizer, mask: str | None) -> Ids:
 def _pad(tokenizer: Tokenizer, length: int) -> int:
     """What stands behind a text that is shorter than the model reads."""
     return int(tokenizer.encode([""], length)[0][0, -1])
+
+
+def _refuse_moving(case: Predicting, made: TextNeighbourhood) -> None:
+    """A position of the output is that of a token: where others are taken out before it, another one is read there."""
+    task = case.subject.facts.task
+    if task == "seq2seq" or (made.tokens is not None and made.tokens.still):  # its positions are those of the decoder
+        return
+    if any(_of_positions(target, task) for target in case.targets):
+        raise AnalysisError(
+            "text",
+            "a target reads positions of the output, and what is behind a unit that is taken out of the text moves to"
+            " other positions",
+            remedy='Ask for unit "token" with a mask of one token, as mask "[MASK]", so that each stays where it is.',
+        )
+
+
+def _of_positions(target: Target, task: str) -> bool:
+    """Whether it reads some of several positions; (N, C) has one place for a class, and what has more has positions."""
+    if target.index is None or target.scale not in ("logit", "probability"):
+        return False
+    return task == "sequence" or target.places or target.index.shape[1] > 1
 
 
 def _refuse_other(agrees: bool) -> None:

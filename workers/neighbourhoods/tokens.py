@@ -43,6 +43,12 @@ class Closed:
     length: int
     pad: int
 
+    @property
+    def still(self) -> bool:
+        """Whether no token moves, whatever is taken away: as many stand in its place."""
+        own, instead = (self.owner[(self.owner != NONE) & each] for each in (~self.instead, self.instead))
+        return np.array_equal(np.sort(own), np.sort(instead))
+
     def rows(self, shown: Shown) -> tuple[Ids, Ids]:
         """Ids and their mask, (n, length) each, padded at the end and cut before the tail."""
         there = stands(shown, self.owner) ^ self.instead

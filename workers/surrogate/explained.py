@@ -25,8 +25,8 @@ class Local:
 
     coefficients, errors: (K,), of the surrogate on the chosen features, 0 elsewhere, as lime has it; standard errors of
     what a run with other samples would give, infinite where a feature varies in too few of them to tell. whole,
-    whole_errors: (K,), of the surrogate on all features, by which ranks, stability and settling are judged. chosen: as lime
-    orders them, largest absolute coefficient first.
+    whole_errors: (K,), of the surrogate on all features, by which ranks, stability and settling are judged. chosen: as
+    lime orders them, largest absolute coefficient first.
     r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to;
     whole_held_out: the same of the surrogate on all features.
     prediction: f(x). local: what the surrogate says of x.

@@ -214,6 +214,39 @@ def test_tokens_behind_the_models_length_are_told():
     assert made.not_read == ("but", "great", "story", "in", "the", "end")
 
 
+# --- positions
+
+
+POSITIONED = ["predicted", "position:4,class 1"]
+
+
+@pytest.mark.parametrize("target", POSITIONED)
+@pytest.mark.parametrize("settings", [{}, {"mask": "[MASK] [MASK]"}, {"unit": "token"}])
+def test_a_target_at_a_position_is_refused_where_tokens_move(target, settings):
+    """Closed up, "great" stands at position 4 in few samples, and another word was told to matter most."""
+    case = texts.tagging("the film was great and good but slow", texts.wordpiece(), "great", target)
+    with pytest.raises(AnalysisError, match="moves to other positions") as refused:
+        text(case, 0, TextSettings(**settings))
+    assert 'mask "[MASK]"' in refused.value.remedy
+
+
+@pytest.mark.parametrize("target", POSITIONED)
+@pytest.mark.parametrize("settings", [{}, {"unit": "token"}, {"unit": "token", "together": False}])
+def test_a_target_at_a_position_is_explained_where_a_mask_keeps_each_token_in_its_place(target, settings):
+    case = texts.tagging("the film was great and good but slow", texts.wordpiece(), "great", target)
+    made = text(case, 0, TextSettings(mask="[MASK]", **settings))
+    (local,) = explain(made, case.at(0), Settings(features=1), 0).labels
+    assert [made.names[at] for at in local.chosen] == ["great"]
+    assert local.coefficients[local.chosen[0]] == pytest.approx(3, abs=0.1)
+    assert local.verdict == "readable"
+
+
+def test_a_word_of_several_tokens_does_not_stay_under_a_mask_of_one():
+    case = texts.tagging("the unbelievable film was great", texts.wordpiece(), "great", "predicted")
+    with pytest.raises(AnalysisError, match="moves to other positions"):
+        text(case, 0, TextSettings(mask="[MASK]"))
+
+
 # --- samples
 
 

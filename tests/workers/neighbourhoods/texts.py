@@ -143,6 +143,29 @@ def ids_case(ids: Tensor, network: nn.Module, *further: Tensor, pad: int | None 
     return Predicting.of(dataclasses.replace(made, pad=pad), asking(len(ids)))
 
 
+class Tags(nn.Module):
+    """Two classes at each position: the second where an id stands, (N, 2, T)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        found = (ids == self.number).float()
+        return torch.stack([mask - found, 3 * found], dim=1)
+
+
+def tagging(given: str, tokenizer: Pieces, word: str, target: str, length: int = 40) -> Predicting:
+    """A network asked of one text at which positions a word stands."""
+    ids, mask = tokenizer.encode([given], length)
+    facts = token_facts("text", length, 1000, 2, further=1).model_copy(update={"task": "sequence"})
+    network = Tags(int(tokenizer.encode([word], length)[0][0, 1]))
+    made = subjects.subject(network, ids, facts=facts, further=(mask,))
+    data = dataclasses.replace(made.examples["evaluation"], texts=(given,))
+    made = dataclasses.replace(made, tokenizer=tokenizer, examples={"evaluation": data}, pad=PAD)
+    return Predicting.of(made, asking(1, (target,)))
+
+
 def asking(
     examples: int, targets: tuple[str, ...] = ("class:class 0",), scale: str = "output", precision: str = "float32"
 ) -> Asking:
