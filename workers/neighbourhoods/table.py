@@ -14,6 +14,8 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
+from workers.neighbourhoods.columns import listed
+from workers.neighbourhoods.discretise import NONE
 from workers.neighbourhoods.table_background import TableBackground, TableSettings, refuse_rows
 from workers.neighbourhoods.table_streams import Binned, Drawable, Scaled
 from workers.passes.predicting import Predicting
@@ -74,7 +76,14 @@ class TableNeighbourhood:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the explanation must know."""
-        return self.background.notes
+        undrawn = [value for value, at in zip(self.values, self.background.kept.tolist(), strict=True) if self._new(at)]
+        if not undrawn:
+            return self.background.notes
+        told = (
+            f"Drawn in no sample, because no row of the {self.background.role} data is in the same bin or category:"
+            f" {listed(undrawn)}. Such a coefficient rests on the example alone."
+        )
+        return (*self.background.notes, told)
 
     def stream(self, seed: int, paired: bool) -> Stream:
         """lime's own samples for `RandomState(seed)` where not paired, as far as no column is constant. In bins there
@@ -112,6 +121,12 @@ class TableNeighbourhood:
         if strata is None:
             return column.name
         return strata.names[strata.code(self._value(at))] if strata.names else column.worded(self._value(at))
+
+    def _new(self, at: int) -> bool:
+        """Whether the background has nothing where the row is."""
+        strata = self.background.strata.get(at)
+        code = 0 if strata is None else strata.code(self._value(at))
+        return strata is not None and (code == NONE or not strata.shares[code] > 0)
 
     def _value(self, at: int) -> float:
         return float(self.background.columns[at].read(self.row[None])[0])

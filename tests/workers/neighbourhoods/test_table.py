@@ -202,6 +202,25 @@ def test_a_category_that_the_background_does_not_have_is_a_feature_that_no_sampl
     assert not samples.z[1:, 0].any()
 
 
+@pytest.mark.parametrize("sampling", ["quartile", "continuous"])
+def test_what_no_row_of_the_background_shares_with_the_example_is_told_and_has_no_error(sampling):
+    """Category 7 is new, and so is 1 between the quartiles 0 and 2.5 where no row is."""
+    draw = np.random.RandomState(0)
+    rows = np.stack([draw.randint(0, 3, 400), draw.normal(size=400), np.repeat([0, 10], [300, 100])], axis=1)
+    given = torch.tensor([[7.0, 0.5, 1.0]] * 2)
+    case = asked(Sums(), given, names=("code", "a", "b"), roles={"training": torch.from_numpy(rows).float()})
+    around = table(case, 0, TableSettings(sampling=sampling, categories=("code",)))
+    new = ["code = 7", "b = 1"] if sampling == "quartile" else ["code = 7"]
+    (note,) = around.notes
+    assert note == (
+        "Drawn in no sample, because no row of the training data is in the same bin or category:"
+        f" {', '.join(map(repr, new))}. Such a coefficient rests on the example alone."
+    )
+    (local, *_) = explain(around, case.at(0), Settings(), 0).labels
+    assert [around.values[at] for at in np.flatnonzero(np.isinf(local.whole_errors))] == new
+    assert np.isinf(local.errors[np.isinf(local.whole_errors)]).all()
+
+
 def test_a_network_that_reads_whole_numbers_is_given_categories_alone():
     rows = torch.randint(0, 4, (40, 3), generator=torch.Generator().manual_seed(0))
     around = table(asked(Sums(), rows), 0, TableSettings())
