@@ -99,6 +99,11 @@ class TextNeighbourhood:
         return True
 
     @property
+    def still(self) -> bool:
+        """Whether each token of a sample stands where it does in the example, so that positions can be compared."""
+        return self.tokens is not None and self.tokens.still
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the explanation must know."""
         if not self.not_read:
@@ -277,7 +282,7 @@ def _pad(tokenizer: Tokenizer, length: int) -> int:
 def _refuse_moving(case: Predicting, made: TextNeighbourhood) -> None:
     """A position of the output is that of a token: where others are taken out before it, another one is read there."""
     task = case.subject.facts.task
-    if task == "seq2seq" or (made.tokens is not None and made.tokens.still):  # its positions are those of the decoder
+    if task == "seq2seq" or made.still:  # its positions are those of the decoder
         return
     if any(_of_positions(target, task) for target in case.targets):
         raise AnalysisError(

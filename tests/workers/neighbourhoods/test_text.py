@@ -235,6 +235,7 @@ def test_a_target_at_a_position_is_refused_where_tokens_move(target, settings):
 def test_a_target_at_a_position_is_explained_where_a_mask_keeps_each_token_in_its_place(target, settings):
     case = texts.tagging("the film was great and good but slow", texts.wordpiece(), "great", target)
     made = text(case, 0, TextSettings(mask="[MASK]", **settings))
+    assert made.still
     (local,) = explain(made, case.at(0), Settings(features=1), 0).labels
     assert [made.names[at] for at in local.chosen] == ["great"]
     assert local.coefficients[local.chosen[0]] == pytest.approx(3, abs=0.1)
