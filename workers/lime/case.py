@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -50,7 +52,7 @@ class Case:
     def of(cls, kind: Kind, subject: Subject, parameters: LimeParameters) -> Case:
         """Made once for each question. Raises AnalysisError, SweepRefused, NotFinite; each says what to change."""
         known = _READY.setdefault(subject.model, {})
-        key = (kind.name, parameters)
+        key = (kind.name, parameters, told_apart(subject))
         if key not in known:
             known[key] = cls._made(kind, subject, parameters)
         return known[key]
@@ -102,7 +104,27 @@ class Case:
         return f"id {number}" if self.subject.facts.task in _OF_TOKENS else f"number {number}"
 
 
-_READY: WeakKeyDictionary[nn.Module, dict[tuple[str, LimeParameters], Case]] = WeakKeyDictionary()
+Data = tuple[tuple[str, str, int], ...]
+_READY: WeakKeyDictionary[nn.Module, dict[tuple[str, LimeParameters, Data], Case]] = WeakKeyDictionary()
+
+
+def told_apart(subject: Subject) -> Data:
+    """The data by role: other data are another question, also where somebody gives them an old digest."""
+    return tuple((role, data.digest, id(data.inputs)) for role, data in sorted(subject.examples.items()))
+
+
+_LOOKED_AT = 8
+
+
+def most_features(at: Callable[[int], Neighbourhood], texts: Sequence[str] | None, examples: int, default: int) -> int:
+    """The most features of an example, among the first and the longest texts, which have the most words."""
+    first = range(min(examples, _LOOKED_AT))
+    longest = sorted(range(examples), key=lambda index: -len(texts[index]))[:_LOOKED_AT] if texts else ()
+    found = []
+    for index in {*first, *longest}:
+        with suppress(AnalysisError):
+            found.append(len(at(index).names))
+    return max(found, default=default)
 
 
 def stream_seed(digest: str, index: int) -> int:

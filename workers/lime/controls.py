@@ -128,7 +128,7 @@ Observed = tuple[str, bool | None]
 
 def _planted(one: _One) -> Observed:
     samples = _wide(one)
-    z = one.around.stream(one.seed, one.settings.paired).take(samples).z
+    z = one.around.stream(one.seed, one.settings.paired).take(samples).z[1:]
     moving = np.flatnonzero(np.ptp(z, axis=0) > 0)[: len(_PLANTED)]
     if not len(moving):
         return "no feature changes over the samples", None

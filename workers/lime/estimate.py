@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from workers.kind import Quote
 from workers.lime import beside
-from workers.lime.case import Case, Kind
+from workers.lime.case import Case, Kind, most_features
 from workers.lime.controls import CONTROL_SAMPLES, FITS, RERUNS, wide
 from workers.lime.parameters import LimeParameters
 from workers.lime.reference import MOST_REGRESSIONS, forward
 from workers.lime.rows import row_seconds
+from workers.passes.asked import ROLE
 from workers.subject.subject import Subject
 
 _FIRST_USE_BYTES = 40 << 20
@@ -40,7 +41,7 @@ def estimate(kind: Kind, subject: Subject, parameters: LimeParameters, memory_by
     few = min(CONTROL_SAMPLES, parameters.samples)
     passed = n * samples + verified * parameters.samples + RERUNS * few
     attributed = beside.evaluations(parameters.beside) * n * len(parameters.targets) * _BACKWARD
-    features = max((len(each.names) for each in case.held.values()), default=parameters.features)
+    features = most_features(case.at, subject.examples[ROLE].texts, n, parameters.features)
     fits = n * _fit(samples, features) + verified * _fit(parameters.samples, features)
     fits += FITS * _fit(wide(features, few), features) + verified * _lime(parameters, features)
     network = case.predicting.network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from pydantic import JsonValue
 from torch import Tensor
 
@@ -78,7 +79,8 @@ def _pictures(
         found.append(
             Drawn(
                 case=case.predicting, index=example.index, neighbourhood=case.at(example.index), targets=names,
-                coefficients=coefficients, errors=errors.clamp(min=0), whole=whole, unit=case.unit,
+                coefficients=coefficients, errors=torch.where(errors < 0, coefficients.abs() + 1, errors), whole=whole,
+                unit=case.unit,
             )
         )  # fmt: skip
     try:

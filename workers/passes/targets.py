@@ -95,7 +95,15 @@ def _label(case: Case) -> Target:
     refuse_no_classes(case, "label")
     if case.labels is None:
         raise refused("the evaluation data have no labels", PREDICTED)
-    return Target.classes(case.labels.cpu(), case.with_classes(1))
+    labels, count = case.labels.cpu(), case.given.shape[1]
+    wrong = torch.nonzero((labels < 0) | (labels >= count)).flatten().tolist()
+    if wrong:
+        raise refused(
+            f"{len(wrong)} of {len(labels)} labels are of no class: example {wrong[0]} has {int(labels[wrong[0]])}, and"
+            f" the model's {count} classes are counted from 0",
+            f"{PREDICTED.removesuffix('.')}, or correct the labels.",
+        )
+    return Target.classes(labels, case.with_classes(1))
 
 
 def _action(case: Case) -> Target:

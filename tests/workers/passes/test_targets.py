@@ -377,3 +377,9 @@ def test_the_page_names_every_form():
     for form in ("predicted", "label", "value", "score", "class:NAME", "element:", "position:", "next", "region:",
                  "error", "error:fixed", "action", "output:"):  # fmt: skip
         assert f"`{form}" in page, form
+
+
+def test_a_label_of_no_class_is_told_with_its_example():
+    with pytest.raises(AnalysisError, match="1 of 2 labels are of no class: example 1 has 99") as refused:
+        read(CLASSIFIER, "label", LOGITS, labels=torch.tensor([2, 99]))
+    assert "correct the labels" in str(refused.value.remedy)

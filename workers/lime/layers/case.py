@@ -15,12 +15,14 @@ from torch import Tensor, nn
 
 from service.contracts.outcome import NotApplicable
 from workers.kind import AnalysisError
+from workers.lime.case import Data, told_apart
 from workers.lime.layers.around import Surroundings, surroundings
 from workers.lime.layers.chosen import Chosen, chosen
 from workers.lime.layers.gradient import gradients
 from workers.lime.layers.parameters import LayersParameters
 from workers.lime.layers.reading import DIRECTION, NORM, Read, Unit, by_row, readings
 from workers.lime.rows import Rows, rows
+from workers.neighbourhoods.text import TextNeighbourhood
 from workers.passes.asked import Asked, prepared
 from workers.passes.predicting import Asking, Predicting
 from workers.subject.network import ONLY_OUTPUTS
@@ -59,9 +61,10 @@ class Case:
     def of(cls, subject: Subject, parameters: LayersParameters) -> Case:
         """Made once for each question. Raises AnalysisError, SweepRefused, NotFinite; each says what to change."""
         known = _READY.setdefault(subject.model, {})
-        if parameters not in known:
-            known[parameters] = cls._made(subject, parameters)
-        return known[parameters]
+        key = (parameters, told_apart(subject))
+        if key not in known:
+            known[key] = cls._made(subject, parameters)
+        return known[key]
 
     @classmethod
     def _made(cls, subject: Subject, parameters: LayersParameters) -> Case:
@@ -108,9 +111,11 @@ class Case:
         if DIRECTION in self.parameters.readings:
             found = gradients(self.ready, index, set(owner.values()))
             rising = {key: found[own] for key, own in owner.items() if own in found}
+        around = self.at(index)
         return readings(
-            self.layers.taps, self._values(index), rising, self.parameters.readings, self.parameters.concepts
-        )
+            self.layers.taps, self._values(index), rising, self.parameters.readings, self.parameters.concepts,
+            moving=isinstance(around, TextNeighbourhood) and not around.still,
+        )  # fmt: skip
 
     def rows(self, memory_bytes: int) -> Rows:
         """How its samples run."""
@@ -158,7 +163,7 @@ class Case:
         return made
 
 
-_READY: WeakKeyDictionary[nn.Module, dict[LayersParameters, Case]] = WeakKeyDictionary()
+_READY: WeakKeyDictionary[nn.Module, dict[tuple[LayersParameters, Data], Case]] = WeakKeyDictionary()
 
 
 def _refuse_too_much(parameters: LayersParameters, layers: int, examples: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from math import prod
 
 from workers.kind import Quote
+from workers.lime.case import most_features
 from workers.lime.layers.case import Case
 from workers.lime.layers.controls import CONTROL_SAMPLES, RERUNS
 from workers.lime.layers.parameters import LayersParameters
 from workers.lime.rows import row_seconds
+from workers.passes.asked import ROLE
 from workers.subject.subject import Subject
 
 _FIRST_USE_BYTES = 40 << 20
@@ -39,7 +41,7 @@ def estimate(subject: Subject, parameters: LayersParameters, memory_bytes: int) 
     readings = 1 + len(parameters.readings) * len(case.layers.taps)
     few = min(CONTROL_SAMPLES, parameters.samples)
     passed = n * (parameters.samples + _GRADIENT_ROWS) + (RERUNS + 1) * few
-    features = max((len(each.names) for each in case.held.values()), default=parameters.features)
+    features = most_features(case.at, subject.examples[ROLE].texts, n, parameters.features)
     network = case.predicting.network
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))

@@ -81,7 +81,8 @@ def _strip(case: Case, outcome: LayersOutcome, arrays: Mapping[str, Tensor], rea
     found = outcome.read_at(index, reading)
     rows = [*(each.explanation for each in found), 0]
     values = arrays[f"coefficients/{index}"][rows].numpy()
-    errors = arrays[f"errors/{index}"][rows].clamp(min=0).numpy()
+    errors = arrays[f"errors/{index}"][rows].numpy()
+    errors = np.where(errors < 0, np.abs(values), errors)  # unknown: as wide as what cannot be told from 0
     largest = np.abs(values).max(1, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0)
     cuts = {layer.key for layer in outcome.layers if layer.cut}

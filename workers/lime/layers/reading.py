@@ -26,6 +26,10 @@ from workers.sweep.probe import Tap
 
 NOT_RUN = "at some samples it does not run, or runs on other rows: what runs depends on the values of the input"
 NOT_FINITE = "at some samples it is not finite, though the target is"
+MOVING = (
+    "it has a number for each position, and where words are taken out the others move to other positions; ask for unit"
+    ' "token" with a mask of one token, as [MASK], or for the norm'
+)
 DIRECTION, NORM, CONCEPT = "direction", "norm", "concept"
 _ROUNDING = 64
 """Epsilons: by less of its parts' magnitude a sum does not change, but is rounded."""
@@ -142,10 +146,13 @@ def readings(
     gradients: Mapping[str, Tensor],
     asked: Sequence[str],
     concepts: Sequence[Concept],
+    *,
+    moving: bool = False,
 ) -> tuple[list[Read], list[NotApplicable]]:
     """Everything that is asked of each tap, in order of running, then of asking; and what has no number, and why.
 
-    values, gradients: by the tap's key, at the example, (units,); there is none of a tap that gave none.
+    values, gradients: by the tap's key, at the example, (units,); there is none of a tap that gave none. moving: in the
+    samples tokens stand at other positions than in the example, so that fixed weights by position read other tokens.
     """
     made, missing = list[Read](), list[NotApplicable]()
     for tap in taps:
@@ -154,10 +161,21 @@ def readings(
             continue
         for name, weights in _asked(tap, values[tap.key], gradients.get(tap.key), asked, concepts):
             try:
-                made.append(_read(tap, name, weights(), values[tap.key]))
+                given = weights()
+                if moving and given is not None and _by_position(tap, given):
+                    raise Impossible(MOVING)
+                made.append(_read(tap, name, given, values[tap.key]))
             except Impossible as why:
                 missing.append(NotApplicable(subject=f"{name} of {tap.key}"[:600], because=str(why)))
     return made, missing
+
+
+def _by_position(tap: Tap, weights: Tensor) -> bool:
+    """Whether numbers of different positions have different weights, or may have."""
+    if tap.sequence is None:
+        return len(tap.shape) > 1
+    shaped = weights.reshape(tap.shape)
+    return not torch.equal(shaped, shaped.narrow(tap.sequence, 0, 1).expand_as(shaped))
 
 
 def _asked(

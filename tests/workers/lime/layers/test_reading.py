@@ -136,3 +136,22 @@ def test_the_axis_of_channels(shape, sequence, axis):
 def test_contradictions_are_refused(wrong):
     with pytest.raises(ValueError, match="validation error"):
         LayersParameters.model_validate(wrong)
+
+
+def test_where_tokens_move_what_is_read_by_position_is_refused_and_means_over_positions_are_not():
+    of, value = tap((3, 2), sequence=0), torch.ones(3, 2, dtype=torch.float64)
+    by_key, rising = {of.key: value}, {of.key: torch.arange(6.0, dtype=torch.float64)}
+    asked = ("direction", "norm", "unit:a.b:1", "unit:a.b:0,1")
+    still, none = readings([of], by_key, rising, asked, ())
+    assert [each.name for each in still] == ["direction", "norm", "unit 1", "unit 0,1"]
+    assert none == []
+    moving, refused = readings([of], by_key, rising, asked, (), moving=True)
+    assert [each.name for each in moving] == ["norm", "unit 1"]
+    assert [each.subject for each in refused] == ["direction of a.b@1:0", "unit 0,1 of a.b@1:0"]
+    assert all("[MASK]" in each.because for each in refused)
+    unknown, _ = readings([tap((3, 2))], by_key, rising, ("direction",), (), moving=True)
+    assert unknown == []
+    pooled = tap((2,))
+    assert (
+        len(readings([pooled], {pooled.key: value[0]}, {pooled.key: value[0]}, ("direction",), (), moving=True)[0]) == 1
+    )
