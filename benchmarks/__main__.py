@@ -29,11 +29,16 @@ PARTS = (
 
 
 def commit() -> str:
-    """The commit that was measured, with a plus where the tree had changes."""
-    run = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, cwd=FOLDER, check=False
-    )
-    return run.stdout.strip() or "unknown"
+    """The commit that was measured, with a plus where anything but the results themselves had changed."""
+    at = asked_of_git("rev-parse", "--short", "HEAD")
+    changed = asked_of_git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!results*.json")
+    return (at + "+" if changed else at) or "unknown"
+
+
+def asked_of_git(*words: str) -> str:
+    """What git answers in this folder; empty where there is no git."""
+    run = subprocess.run(["git", *words], capture_output=True, text=True, cwd=FOLDER, check=False)
+    return run.stdout.strip()
 
 
 def processor() -> str:
