@@ -22,7 +22,8 @@ class Space:
 
     low, high: raw bounds. unit: raw units in one unit of epsilon, above zero: 1 where epsilon itself is raw, a standard
     deviation per feature where it counts those. free: bool, where x may change; None is everywhere. Each has no axes,
-    or those of x with N or 1 examples along the first.
+    or those of x with N or 1 examples along the first. along: the axes of x along which neighbours belong together, as
+    rows and columns of pixels or steps of time; None is told by how many axes x has.
     """
 
     norm: Norm
@@ -30,6 +31,11 @@ class Space:
     high: Tensor
     unit: Tensor
     free: Tensor | None = None
+    along: tuple[int, ...] | None = None
+
+    def neighbours(self, x: Tensor) -> tuple[int, ...]:
+        """The axes along which a window of x lies: those declared, else rows and columns, or steps."""
+        return self.along if self.along is not None else {4: (2, 3), 3: (1,)}.get(x.ndim, ())
 
     def take(self, rows: Tensor) -> Space:
         """The space of the examples with these numbers, int64 (rows,), in this order."""

@@ -1,0 +1,188 @@
+"""At which budgets does each example break? One ladder of attacks, climbed once for a whole curve.
+
+From cheap to dear: Auto-PGD on the cross-entropy from a random point, on the ratio of logits from what was nearest, on
+the difference to every class with successive halving, once more from what was nearest, and a search by random windows
+that begins there. An example leaves a stage as soon as it is broken and goes on at a smaller budget (`standing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from workers.attack.draws import Draws
+from workers.attack.found import Found, Stage
+from workers.attack.goal import Goal
+from workers.attack.lanes import Climb, Starts, climb
+from workers.attack.query.square import COLD, WARM, square
+from workers.attack.settings import Settings
+from workers.attack.space import Space
+from workers.attack.standing import Standing, Told
+from workers.attack.victim import Victim
+
+_LANES = 9
+"""Where there are fewer classes to climb to, each is climbed to from several starts."""
+_RUNGS = ((0.12, 5), (0.25, 3), (0.5, 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resumed:
+    """Where an attack stood when a stage was over: with the same arguments it goes on to the same result.
+
+    state: tensors by name. stages: those that are over.
+    """
+
+    state: Mapping[str, Tensor]
+    stages: tuple[Stage, ...]
+
+
+def _silent(_fraction: float, _stage: str) -> None:
+    """Nobody asked."""
+
+
+def attack(
+    victim: Victim,
+    goal: Goal,
+    x: Tensor,
+    space: Space,
+    settings: Settings,
+    seeds: Sequence[int],
+    told: Told = _silent,
+    begun: Resumed | None = None,
+    kept: Callable[[Resumed], None] | None = None,
+) -> Found:
+    """The smallest of the budgets that breaks each example, as far as this ladder finds: an upper bound of the truth.
+
+    x: (N, ...) within bounds. seeds: one per example. kept: given what `begun` takes, after every stage. Raises
+    ValueError where budgets, seeds or inputs do not fit.
+    """
+    _check(x, space, settings, seeds)
+    standing = Standing(victim, goal, x, space, settings)
+    if begun is not None:
+        standing.restore(begun.state, begun.stages)
+    stages = _black_box(settings) if victim.black_box else _white_box(goal, settings)
+    for number, (name, weight, run) in enumerate(stages):
+        if number < len(standing.stages):
+            continue
+        whole = sum(each for _, each, _ in stages)
+        before = sum(each for _, each, _ in stages[:number])
+        report = partial(_told, told, name, before / whole, weight / whole)
+        report(0.0)
+        standing.stage(name, partial(run, standing, _streams(seeds, number), report))
+        if kept is not None:
+            kept(Resumed(standing.state(), tuple(standing.stages)))
+    return standing.found()
+
+
+Run = Callable[[Standing, Draws, Callable[[float], None]], None]
+
+
+def _told(told: Told, name: str, begins: float, share: float, fraction: float) -> None:
+    told(begins + share * min(1.0, fraction), name)
+
+
+def _streams(seeds: Sequence[int], stage: int) -> Draws:
+    """Each stage draws from streams of its own, so that a run taken up again draws what it would have drawn."""
+    return Draws([(seed * 1_000_003 + stage) % 2**63 for seed in seeds])
+
+
+def _check(x: Tensor, space: Space, settings: Settings, seeds: Sequence[int]) -> None:
+    epsilons = settings.epsilons
+    if not epsilons or epsilons[0] <= 0 or any(a >= b for a, b in zip(epsilons, epsilons[1:], strict=False)):
+        raise ValueError(f"budgets are above zero and ascend, unlike {epsilons}")
+    if len(seeds) != len(x):
+        raise ValueError(f"{len(seeds)} seeds for {len(x)} examples")
+    if not bool((torch.isfinite(x) & (x >= space.low) & (x <= space.high)).all()):
+        raise ValueError(
+            "an example lies outside the bounds, or is not finite: an attack within them has no place there"
+        )
+
+
+# --- the ladder
+
+
+def _white_box(goal: Goal, settings: Settings) -> list[tuple[str, float, Run]]:
+    """Name, weight in time and work of each stage."""
+    steps = settings.steps * (2 if settings.doubled else 1)
+    first = goal.losses[0]
+    made: list[tuple[str, float, Run]] = [
+        (f"apgd-{first}", steps, partial(_climb, Climb(name=f"apgd-{first}", loss=first, steps=steps), _random))
+    ]
+    if "dlr" in goal.losses:
+        dlr = Climb(name="apgd-dlr", loss="dlr", steps=ceil(0.4 * steps))
+        made.append((dlr.name, dlr.steps, partial(_climb, dlr, _near)))
+    if goal.targeted:
+        lanes = Climb(name="apgd-targets", loss=goal.targeted[0], steps=2 * steps, rungs=_RUNGS)
+        made.append((lanes.name, 3.0 * lanes.steps, partial(_climb, lanes, _to_each)))
+    last = goal.losses[min(2, len(goal.losses) - 1)] if "margin" in goal.losses else first
+    refine = Climb(name="refine", loss=last, steps=2 * steps, first=0.5)
+    made.append((refine.name, refine.steps, partial(_climb, refine, _near)))
+    if settings.queries:
+        queries = settings.queries * (2 if settings.doubled else 1)
+        made.append(("square", 0.4 * queries, partial(_square, queries, WARM)))
+    return made
+
+
+def _black_box(settings: Settings) -> list[tuple[str, float, Run]]:
+    queries = settings.queries * (2 if settings.doubled else 1)
+    return [("square", 1.0, partial(_square, queries, COLD))]
+
+
+def _climb(
+    plan: Climb, starts: Callable[[Standing, Draws], Starts], standing: Standing, draws: Draws,
+    told: Callable[[float], None],
+) -> None:  # fmt: skip
+    per_example = _lanes(standing) if starts is _to_each else 1
+    climb(standing, plan, starts(standing, draws), told, per_example)
+
+
+def _square(queries: int, share: float, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:
+    square(standing, draws, queries, told, share)
+
+
+# --- where lanes start
+
+
+def _random(standing: Standing, draws: Draws) -> Starts:
+    """A random point of the ball; once broken, from what broke it, drawn in."""
+
+    def starts(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        fresh = standing.level[index] == len(standing.epsilons) - 1
+        drawn = draws.inside(index, standing.x[index], standing.space.take(index), standing.epsilon(index))
+        wide = fresh.reshape(-1, *[1] * (drawn.ndim - 1))
+        return index, torch.full_like(index, -1), torch.where(wide, drawn, standing.near[index])
+
+    return starts
+
+
+def _near(standing: Standing, _draws: Draws) -> Starts:
+    """What was nearest to breaking it so far."""
+
+    def starts(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return index, torch.full_like(index, -1), standing.near[index]
+
+    return starts
+
+
+def _lanes(standing: Standing) -> int:
+    """How many lanes an example has where each climbs to a class."""
+    classes = standing.towards.shape[1]
+    return classes * ceil(min(4, _LANES) / classes) if classes < 4 else classes
+
+
+def _to_each(standing: Standing, draws: Draws) -> Starts:
+    """A lane to every class, from random points."""
+    times = _lanes(standing) // max(1, standing.towards.shape[1])
+
+    def starts(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        towards = standing.towards[index].repeat(1, times)
+        rows = index.repeat_interleave(towards.shape[1])
+        point = draws.inside(rows, standing.x[rows], standing.space.take(rows), standing.epsilon(rows))
+        return rows, towards.reshape(-1), point
+
+    return starts

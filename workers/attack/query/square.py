@@ -1,0 +1,184 @@
+"""What does a search by random windows find, from outputs alone?
+
+Square attack: Andriushchenko, Croce, Flammarion and Hein, arXiv:1912.00049, algorithms 1 and 2 for L-infinity: a window
+of the change is set to plus or minus the budget, and kept where that is better. For L2 a window is given all the length
+that is left when another is emptied, with flat windows in place of the paper's pyramids. Windows are of pixels or of
+steps; numbers without neighbours, as columns of a table, are drawn one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from workers.attack.draws import Draws
+from workers.attack.space import Space, per_row
+from workers.attack.standing import Standing
+
+WARM, COLD = 0.2, 0.8
+"""The share of the input that the first windows cover: where the search begins near, and where it begins anywhere."""
+_HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""After which shares of the queries windows halve (the paper's appendix, for any number of queries)."""
+_DRAWN = 64
+"""Queries for which an example draws at once."""
+
+
+@dataclass(slots=True, eq=False)
+class _Searches:
+    """A row for each example in search: how often it has asked, its best point, what it drew, and what it used."""
+
+    index: Tensor
+    asked: Tensor
+    best: Tensor
+    margin: Tensor
+    drawn: Tensor
+    used: Tensor
+
+    def those(self, rows: Tensor) -> _Searches:
+        return _Searches(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def with_(self, other: _Searches) -> _Searches:
+        return _Searches(*(torch.cat([getattr(self, each.name), getattr(other, each.name)]) for each in fields(self)))
+
+
+def square(standing: Standing, draws: Draws, queries: int, told: Callable[[float], None], share: float = WARM) -> None:
+    """Searches for every open example; what breaks one lets it go on at a smaller budget, with `queries` anew.
+
+    share: WARM begins at what was nearest so far, anything else at random stripes.
+    """
+    search = _Search(standing, draws, queries, share)
+    queue = standing.open()
+    whole, over = max(1, len(queue)), 0
+    rows: _Searches | None = None
+    while len(queue) or rows is not None:
+        room = standing.victim.rows - (0 if rows is None else len(rows.index))
+        if len(queue) and room > 0:
+            new = search.begin(queue[:room])
+            queue = queue[room:]
+            rows = new if rows is None else rows.with_(new)
+        assert rows is not None
+        before = len(rows.index)
+        rows, again = search.ask(rows)
+        over += before - len(rows.index) - len(again)
+        queue = torch.cat([queue, again])
+        if len(rows.index) == 0:
+            rows = None
+        told(over / whole)
+
+
+class _Search:
+    """What all searches have in common."""
+
+    def __init__(self, standing: Standing, draws: Draws, queries: int, share: float) -> None:
+        self.standing, self.draws, self.queries, self.share = standing, draws, queries, share
+        x = standing.x
+        self.axes = standing.space.neighbours(x)
+        signs = [1 if axis in self.axes else size for axis, size in enumerate(x.shape)][1:]
+        self.signs = tuple(signs)
+        self.numbers = 2 * len(self.axes) + _product(signs) + (0 if self.axes else x[0].numel())
+
+    def begin(self, index: Tensor) -> _Searches:
+        """Their first points."""
+        standing = self.standing
+        margin = standing.margin[index].clone()
+        if self.share == WARM:
+            best = standing.near[index].clone()
+        else:
+            best = self._stripes(index)
+            outputs = standing.victim.outputs(best, index)
+            standing.looked(index, best, outputs)
+            margin = standing.goal.margin(outputs, index)
+        zero = torch.zeros_like(index)
+        drawn = self.draws.uniform(index, (_DRAWN, self.numbers)).to(best)
+        return _Searches(index=index, asked=zero, best=best, margin=margin, drawn=drawn, used=zero.clone())
+
+    def _stripes(self, index: Tensor) -> Tensor:
+        x, space = self.standing.x[index], self.standing.space.take(index)
+        flat = self.axes[:1]
+        shape = [1 if axis in flat else size for axis, size in enumerate(x.shape)][1:]
+        sign = (2 * (self.draws.uniform(index, tuple(shape)) < 0.5).to(x) - 1).to(x.device)
+        epsilon = self.standing.epsilon(index)
+        return space.project(x, x + sign * per_row(epsilon, x) * space.unit, epsilon)
+
+    def ask(self, rows: _Searches) -> tuple[_Searches, Tensor]:
+        """One query of each: the searches that go on, and the examples that begin again."""
+        standing = self.standing
+        self._refill(rows)
+        drawn = rows.drawn[torch.arange(len(rows.index), device=rows.used.device), rows.used]
+        rows.used += 1
+        rows.asked += 1
+        point = self._proposed(rows, drawn)
+        outputs = standing.victim.outputs(point, rows.index)
+        moved, _ = standing.looked(rows.index, point, outputs)
+        margin = standing.goal.margin(outputs, rows.index)
+        better = margin < rows.margin
+        rows.best = torch.where(per_row(better, point).bool(), point, rows.best)
+        rows.margin = torch.where(better, margin, rows.margin)
+        again = rows.index[moved]
+        stays = ~moved & (rows.asked < self.queries)
+        return rows.those(stays) if not bool(stays.all()) else rows, again[standing.level[again] >= 0]
+
+    def _refill(self, rows: _Searches) -> None:
+        empty = (rows.used == _DRAWN).nonzero().flatten()
+        if len(empty):
+            rows.drawn[empty] = self.draws.uniform(rows.index[empty], (_DRAWN, self.numbers)).to(rows.drawn)
+            rows.used[empty] = 0
+
+    def _proposed(self, rows: _Searches, drawn: Tensor) -> Tensor:
+        standing = self.standing
+        x, space, epsilon = standing.x[rows.index], standing.space.take(rows.index), standing.epsilon(rows.index)
+        share = self._covered(rows.asked)
+        d, signs = len(self.axes), _product(self.signs)
+        sign = (2 * (drawn[:, 2 * d : 2 * d + signs] < 0.5).to(x) - 1).reshape(-1, *self.signs)
+        window = self._window(x, drawn[:, :d], share) if d else self._apart(x, drawn[:, 2 * d + signs :], share)
+        if space.norm == "linf":
+            made = torch.where(window, x + sign * per_row(epsilon, x) * space.unit, rows.best)
+            return space.project(x, made, epsilon)
+        other = self._window(x, drawn[:, d : 2 * d], share) if d else window.roll(1, -1)
+        return _shifted(x, rows.best, space, epsilon, window, other, sign)
+
+    def _covered(self, asked: Tensor) -> Tensor:
+        done = asked.to(torch.float32) / max(1, self.queries)
+        halvings = (done[:, None] > torch.tensor(_HALVINGS, device=asked.device)).sum(1)
+        return self.share * 0.5**halvings
+
+    def _window(self, x: Tensor, places: Tensor, share: Tensor) -> Tensor:
+        """Bool, broadcastable to x: the numbers within a window of the share of the axes that have neighbours."""
+        inside = torch.ones((), dtype=torch.bool, device=x.device)
+        for number, axis in enumerate(self.axes):
+            size = x.shape[axis]
+            side = (size * share ** (1 / len(self.axes))).round().clamp(1, size)
+            first = (places[:, number] * (size - side + 1)).floor()
+            at = torch.arange(size, device=x.device)[None]
+            within = (at >= first[:, None]) & (at < (first + side)[:, None])
+            inside = inside & within.reshape(len(x), *[size if other == axis else 1 for other in range(1, x.ndim)])
+        return inside
+
+    def _apart(self, x: Tensor, places: Tensor, share: Tensor) -> Tensor:
+        """Numbers drawn one by one, at least one of each row."""
+        drawn = places[:, : x[0].numel()]
+        least = drawn.amin(1, keepdim=True)
+        return ((drawn < share[:, None]) | (drawn == least)).reshape(x.shape)
+
+
+def _shifted(
+    x: Tensor, best: Tensor, space: Space, epsilon: Tensor, window: Tensor, other: Tensor, sign: Tensor
+) -> Tensor:
+    """`window` is given all the L2 length that is left when it and `other` are emptied."""
+    change = (best - x) / space.unit
+    rest = torch.where(window | other, 0.0, change)
+    window = window.expand_as(x)
+    left = (epsilon.square() - rest.flatten(1).square().sum(1)).clamp(min=0.0)
+    each = (left / window.flatten(1).sum(1)).sqrt()
+    made = torch.where(window, sign * per_row(each, x), rest)
+    return space.project(x, x + made * space.unit, epsilon)
+
+
+def _product(sizes: tuple[int, ...] | list[int]) -> int:
+    made = 1
+    for size in sizes:
+        made *= size
+    return made
