@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
-from typing import Any
 
 import captum
 import numpy as np
@@ -24,6 +22,7 @@ from captum.attr import LayerConductance
 from torch import Tensor, nn
 
 from benchmarks.networks import bert_base_like, resnet50_like, vit_b16_like
+from benchmarks.timing import seconds
 from workers.machine import resident_bytes
 from workers.numerics.memory import give_back_freed_pages
 from workers.sweep.plan import Plan, plan
@@ -100,9 +99,9 @@ def _time(name: str) -> dict[str, object]:
     case.ours()
     ours, peer, floor = [], [], []
     for _ in range(PAIRS):
-        ours.append(_seconds(case.ours))
-        single = [_seconds(lambda depth=depth: case.captum(depth)) for depth in case.depths]
-        floor.append(_seconds(case.floor))
+        ours.append(seconds(case.ours))
+        single = [seconds(lambda depth=depth: case.captum(depth)) for depth in case.depths]
+        floor.append(seconds(case.floor))
         every = np.interp(np.arange(len(case.leaves)), case.depths, single)
         peer.append(float(every.sum()))
     return _row(
@@ -138,12 +137,6 @@ def _row(
         "runs": len(ours), "spread": [min(ours), median(ours), max(ours)], "device": "cpu", "threads": 1,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "captum": captum.__version__},
     }  # fmt: skip
-
-
-def _seconds(run: Callable[[], Any]) -> float:
-    start = perf_counter()
-    run()
-    return perf_counter() - start
 
 
 def _peak(name: str, what: str) -> float:

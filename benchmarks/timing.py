@@ -1,7 +1,7 @@
 """How is a ratio measured that a neighbour's load cannot bend? Ours, the peer and the floor in turn, round after round.
 
 A round takes ours and the floor twice and the peer once, and keeps the quicker of the two; ratios are medians of the
-rounds' ratios.
+rounds' ratios. Each begins as a freshly forked child does, with no freed pages at hand.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from time import perf_counter
 
 import torch
 
+from workers.numerics.memory import give_back_freed_pages
+
 Run = Callable[[], object]
 
 
 def seconds(run: Run) -> float:
     """What one call takes."""
+    give_back_freed_pages()
     start = perf_counter()
     run()
     return perf_counter() - start

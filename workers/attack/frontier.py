@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import ceil
 
 import torch
@@ -93,7 +94,7 @@ def _streams(seeds: Sequence[int], stage: int) -> Draws:
 
 def _check(x: Tensor, space: Space, settings: Settings, seeds: Sequence[int]) -> None:
     epsilons = settings.epsilons
-    if not epsilons or epsilons[0] <= 0 or any(a >= b for a, b in zip(epsilons, epsilons[1:], strict=False)):
+    if not epsilons or epsilons[0] <= 0 or any(a >= b for a, b in pairwise(epsilons)):
         raise ValueError(f"budgets are above zero and ascend, unlike {epsilons}")
     if len(seeds) != len(x):
         raise ValueError(f"{len(seeds)} seeds for {len(x)} examples")
