@@ -421,6 +421,27 @@ METRICS = {
             denominator="labelled examples analysed",
         ),
         Metric(
+            name="corruption_agreement",
+            title="agreement with the clean answer under a corruption",
+            unit="share",
+            direction="higher is better",
+            denominator="examples analysed, or places of each",
+        ),
+        Metric(
+            name="corruption_shift",
+            title="shift of the output under a corruption",
+            unit="output",
+            direction="lower is better",
+            denominator="mean over examples of the mean |f(x') - f(x)| over the output's numbers",
+        ),
+        Metric(
+            name="corruption_error",
+            title="reconstruction error under a corruption",
+            unit="squared network input unit",
+            direction="lower is better",
+            denominator="mean over examples of the mean squared difference from the input given",
+        ),
+        Metric(
             name="changed_features",
             title="columns that a successful attack changed",
             unit="columns",

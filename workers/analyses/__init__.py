@@ -2,6 +2,7 @@
 
 from workers.analyses import (
     attention_rollout,
+    corruption,
     input_x_gradient,
     integrated_gradients,
     kernel_shap,
@@ -51,4 +52,5 @@ KINDS = Registry(
     lime_text.KIND,
     lime_series.KIND,
     lime_layers.KIND,
+    corruption.KIND,
 )
