@@ -23,7 +23,7 @@ from workers.attack.lanes import Climb, Starts, climb
 from workers.attack.query.square import COLD, WARM, square
 from workers.attack.settings import Settings
 from workers.attack.space import Space
-from workers.attack.standing import Standing, Told
+from workers.attack.standing import Standing, Told, silent
 from workers.attack.victim import Victim
 
 _LANES = 9
@@ -42,10 +42,6 @@ class Resumed:
     stages: tuple[Stage, ...]
 
 
-def _silent(_fraction: float, _stage: str) -> None:
-    """Nobody asked."""
-
-
 def attack(
     victim: Victim,
     goal: Goal,
@@ -53,7 +49,7 @@ def attack(
     space: Space,
     settings: Settings,
     seeds: Sequence[int],
-    told: Told = _silent,
+    told: Told = silent,
     begun: Resumed | None = None,
     kept: Callable[[Resumed], None] | None = None,
 ) -> Found:

@@ -23,6 +23,11 @@ from workers.attack.victim import Victim
 Told = Callable[[float, str], None]
 """Called with the fraction done and the stage; what it raises ends the attack."""
 
+
+def silent(_fraction: float, _stage: str) -> None:
+    """For who does not ask how far it is."""
+
+
 _KEPT = ("clean", "at", "level", "made", "by", "near", "margin")
 
 

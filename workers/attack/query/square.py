@@ -4,6 +4,9 @@ Square attack: Andriushchenko, Croce, Flammarion and Hein, arXiv:1912.00049, alg
 of the change is set to plus or minus the budget, and kept where that is better. For L2 a window is given all the length
 that is left when another is emptied, with flat windows in place of the paper's pyramids. Windows are of pixels or of
 steps; numbers without neighbours, as columns of a table, are drawn one by one.
+
+Most examples that hold come no nearer, however long the search. A warm search therefore asks at its checkpoints whether
+what was won since the last would reach the goal if it were won a few times more, and ends where it would not.
 """
 
 from __future__ import annotations
@@ -22,18 +25,22 @@ WARM, COLD = 0.2, 0.8
 """The share of the input that the first windows cover: where the search begins near, and where it begins anywhere."""
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """After which shares of the queries windows halve (the paper's appendix, for any number of queries)."""
+_CHECKPOINTS, _AS_OFTEN = (0.25, 0.5), 4.0
+"""After which shares of the queries a warm search is looked at, and how often more it may hope to win as much."""
 _DRAWN = 64
 """Queries for which an example draws at once."""
 
 
 @dataclass(slots=True, eq=False)
 class _Searches:
-    """A row for each example in search: how often it has asked, its best point, what it drew, and what it used."""
+    """A row for each example in search: how often it has asked, its best point, the margin there and at the last
+    checkpoint, what it drew, and what it used."""
 
     index: Tensor
     asked: Tensor
     best: Tensor
     margin: Tensor
+    mark: Tensor
     drawn: Tensor
     used: Tensor
 
@@ -76,6 +83,7 @@ class _Search:
         self.standing, self.draws, self.queries, self.share = standing, draws, queries, share
         x = standing.x
         self.axes = standing.space.neighbours(x)
+        self.checkpoints = torch.tensor([round(share * queries) for share in _CHECKPOINTS])
         signs = [1 if axis in self.axes else size for axis, size in enumerate(x.shape)][1:]
         self.signs = tuple(signs)
         self.numbers = 2 * len(self.axes) + _product(signs) + (0 if self.axes else x[0].numel())
@@ -93,7 +101,9 @@ class _Search:
             margin = standing.goal.margin(outputs, index)
         zero = torch.zeros_like(index)
         drawn = self.draws.uniform(index, (_DRAWN, self.numbers)).to(best)
-        return _Searches(index=index, asked=zero, best=best, margin=margin, drawn=drawn, used=zero.clone())
+        return _Searches(
+            index=index, asked=zero, best=best, margin=margin, mark=margin.clone(), drawn=drawn, used=zero.clone()
+        )  # fmt: skip
 
     def _stripes(self, index: Tensor) -> Tensor:
         x, space = self.standing.x[index], self.standing.space.take(index)
@@ -118,8 +128,17 @@ class _Search:
         rows.best = torch.where(per_row(better, point).bool(), point, rows.best)
         rows.margin = torch.where(better, margin, rows.margin)
         again = rows.index[moved]
-        stays = ~moved & (rows.asked < self.queries)
+        stays = ~moved & (rows.asked < self.queries) & ~self._hopeless(rows)
         return rows.those(stays) if not bool(stays.all()) else rows, again[standing.level[again] >= 0]
+
+    def _hopeless(self, rows: _Searches) -> Tensor:
+        """Where a checkpoint is reached and the goal is out of reach; the checkpoint is noted."""
+        if self.share != WARM:
+            return torch.zeros_like(rows.asked, dtype=torch.bool)
+        due = torch.isin(rows.asked, self.checkpoints.to(rows.asked))
+        ends = due & (rows.margin > _AS_OFTEN * (rows.mark - rows.margin))
+        rows.mark = torch.where(due, rows.margin, rows.mark)
+        return ends
 
     def _refill(self, rows: _Searches) -> None:
         empty = (rows.used == _DRAWN).nonzero().flatten()

@@ -1,0 +1,1 @@
+"""How far must each example be moved to be broken?"""
