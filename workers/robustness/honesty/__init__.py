@@ -1,0 +1,1 @@
+"""May the figures of an attack be believed? Checks that each could show them to be too good."""
