@@ -46,6 +46,7 @@ class Standing:
         self.stages: list[Stage] = []
         n, last = len(x), len(settings.epsilons) - 1
         every = torch.arange(n, device=x.device)
+        victim.whose()  # what is asked here belongs to no attack
         outputs = victim.outputs(x, every)
         self.clean = ~goal.broken(outputs, every)
         self.level = torch.where(self.clean, last, -1)

@@ -1,0 +1,1 @@
+"""How near the nearest adversarial is."""
