@@ -174,7 +174,8 @@ def _of_numbers(made: Attacked, data: Examples, found: int, norm: Norm) -> Attac
                 f"{constant} of {facts.channels} {_features(facts)} have the same value in all data: they have no"
                 " standard deviation to count in, and stay as they are."
             )
-    space = Space(norm=norm, low=low, high=high, unit=unit, free=free)
+    along = tuple(axis for axis, letter in enumerate(facts.layout) if letter in "DHWT")
+    space = Space(norm=norm, low=low, high=high, unit=unit, free=free, along=along)
     return replace(
         made, x=torch.maximum(torch.minimum(raw, high), low), position=found, input=found, facts=facts, space=space,
         reads=lambda rows: subject.prepared(rows, found), unit=said, notes=tuple(notes),
