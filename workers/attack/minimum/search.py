@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from workers.attack.draws import Draws
 from workers.attack.found import Found
 from workers.attack.goal import Goal
 from workers.attack.minimum.draw_in import drawn_in
-from workers.attack.minimum.walk import Walk, Walkers
+from workers.attack.minimum.walk import Walk, Walkers, linear, plain_loss
 from workers.attack.space import Space
 from workers.attack.victim import Asked, Victim
 
@@ -137,14 +138,37 @@ def _begun(walk: Walk, part: Tensor, known: Found | Minimum | None) -> tuple[Wal
 
 
 def _promising(walk: Walk, part: Tensor) -> tuple[Tensor, Tensor]:
-    """Places that each example is nearest to if its loss were linear, and how near, (rows, led) each, nearest first."""
+    """The places that each example is nearest to if its loss were linear, and how near, nearest first, (rows, led)."""
     victim, goal, x = walk.victim, walk.goal, walk.x[part]
     outputs = victim.outputs(x, part)
-    places = goal.towards(outputs, part, _PLACES) if goal.targeted else torch.full((len(part), 0), -1)
     margin, space = goal.margin(outputs, part), walk.space.take(part)
-    if places.shape[1] == 0:
-        name = "margin" if "margin" in goal.losses else goal.losses[0]
-        _, _, slope = victim.gradient(x, part, lambda out, rows: goal.loss(name, out, part[rows], None))
-        return torch.empty(len(part), 0).to(part), linear(space, margin, slope)[:, None]
-    values, duals = [], []
-    ...
+    places = goal.towards(outputs, part, _PLACES)
+    count = places.shape[1] if goal.targeted else 0
+    if count == 0:
+        _, _, slope = victim.gradient(x, part, lambda out, rows: goal.loss(plain_loss(goal), out, part[rows], None))
+        return torch.empty_like(places[:, :0]), linear(space, margin, slope)[:, None]
+    rows, to = part.repeat_interleave(count), places.flatten()
+    name = goal.targeted[0]
+    _, value, slope = victim.gradient(
+        walk.x[rows], rows, lambda out, some: goal.loss(name, out, rows[some], to[some].clamp(min=0))
+    )
+    value = value.reshape(-1, count)
+    # What is missing to one place is what is missing to the nearest, and by how much its loss is lower.
+    left = margin[:, None] + value.amax(1, keepdim=True) - value
+    near = linear(walk.space.take(rows), left.flatten(), slope).reshape(-1, count)
+    near, order = torch.where(places >= 0, near, torch.inf).sort(dim=1, stable=True)
+    return places.gather(1, order)[:, :_LED], near[:, :_LED]
+
+
+def _broke(known: Found | Minimum) -> Tensor:
+    """Where an adversarial is known, bool (N,)."""
+    if isinstance(known, Minimum):
+        return known.clean & known.found
+    return (known.at >= 0) & (known.at < len(known.epsilons))
+
+
+def _not_further(made: Tensor, distance: Tensor, known: Found | Minimum, clean: Tensor) -> None:
+    """What is known stands where nothing nearer was found; in place."""
+    known_distance = known.distance.to(distance)
+    better = clean & _broke(known).to(clean.device) & (known_distance < distance)
+    made[better], distance[better] = known.made.to(made)[better], known_distance[better]

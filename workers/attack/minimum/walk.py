@@ -86,7 +86,7 @@ class Walk:
 
     def _loss(self, walkers: Walkers) -> Callable[[Tensor, slice], Tensor]:
         goal = self.goal
-        plain = "margin" if "margin" in goal.losses else goal.losses[0]
+        plain = plain_loss(goal)
 
         def loss(outputs: Tensor, rows: slice) -> Tensor:
             index, towards = walkers.index[rows], walkers.towards[rows]
@@ -113,9 +113,7 @@ class Walk:
 
     def _zero(self, walkers: Walkers, outputs: Tensor, slope: Tensor, space: Space, distance: Tensor) -> Tensor:
         """The radius at which the loss, taken as linear, reaches the goal."""
-        by_unit = (slope * space.unit).flatten(1)
-        dual = by_unit.abs().sum(1) if space.norm == "linf" else by_unit.norm(dim=1)
-        return distance + self.goal.margin(outputs, walkers.index).clamp(min=0.0) / dual.clamp(min=1e-30)
+        return distance + linear(space, self.goal.margin(outputs, walkers.index), slope)
 
     def _radius(self, walkers: Walkers, widest: Tensor, broken: Tensor, zero: Tensor, gamma: float) -> Tensor:
         radius, best = walkers.radius, walkers.distance
@@ -123,6 +121,20 @@ class Walk:
         grown = torch.where(torch.isinf(best), sought, torch.minimum((1 + gamma) * radius, best))
         shrunk = (1 - gamma) * torch.minimum(radius, best)
         return torch.minimum(torch.where(broken, shrunk, grown), widest)
+
+
+def plain_loss(goal: Goal) -> str:
+    """The loss that is climbed where no place is named: the goal's own distance in outputs, if it has that."""
+    return "margin" if "margin" in goal.losses else goal.losses[0]
+
+
+def linear(space: Space, margin: Tensor, slope: Tensor) -> Tensor:
+    """How far to go until the margin (rows,) is zero, were it linear: it over the gradient's dual norm, (rows,)."""
+    if space.free is not None:
+        slope = torch.where(space.free, slope, 0.0)
+    by_unit = (slope * space.unit).flatten(1)
+    dual = by_unit.abs().sum(1) if space.norm == "linf" else by_unit.norm(dim=1)
+    return margin.clamp(min=0.0) / dual.clamp(min=1e-30)
 
 
 def _between(ends: tuple[float, float], number: int, steps: int) -> float:
