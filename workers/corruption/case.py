@@ -66,13 +66,8 @@ class Case:
         x = subject.arguments(data, stop=stop, dtype=dtype)
         kind, source = _source(subject, parameters, raw, x)
         network = in_precision(subject.model, dtype)
-        clean = torch.cat(
-            [
-                forward(network, tuple(each[at : at + LEAST_ROWS] for each in x), subject.manifest.batch)
-                for at in range(0, len(x[0]), LEAST_ROWS)
-            ]
-        )
-        finite = torch.isfinite(clean).flatten(1).all(1)
+        clean = _in_blocks(network, x, subject.manifest.batch, subject.manifest.batch or LEAST_ROWS)
+        finite = torch.isfinite(clean).reshape(len(clean), -1).all(1)
         if not bool(finite.any()):
             raise AnalysisError(
                 "not-finite",
@@ -107,13 +102,8 @@ class Case:
 
     def outputs(self, x: tuple[Tensor, ...]) -> Tensor:
         """Of any number of rows, in blocks of the one batch size where the network takes one only."""
-        size = self.subject.manifest.batch or len(x[0])
-        return torch.cat(
-            [
-                forward(self.network, tuple(each[at : at + size] for each in x), self.subject.manifest.batch)
-                for at in range(0, len(x[0]), size)
-            ]
-        )
+        batch = self.subject.manifest.batch
+        return _in_blocks(self.network, x, batch, batch or len(x[0]))
 
     def rows(self, memory_bytes: int) -> int:
         """Examples in one forward pass; it hangs on the network and the memory, never on a clock."""
@@ -148,10 +138,17 @@ _READY: WeakKeyDictionary[
 ] = WeakKeyDictionary()  # fmt: skip
 
 
-def forward(network: nn.Module, x: tuple[Tensor, ...], batch: int | None) -> Tensor:
-    """The output, (rows, ...), without gradients. Raises BadTarget where it holds no floating-point numbers."""
+def _in_blocks(network: nn.Module, x: tuple[Tensor, ...], batch: int | None, rows: int) -> Tensor:
+    """The output, (n, ...), without gradients, `rows` at a time, filled up where only one batch size is taken.
+
+    Raises BadTarget where it holds no floating-point numbers.
+    """
+    found = []
     with torch.no_grad():
-        return Target.value().read(network(*padded(x, batch or 1)))[: len(x[0])].clone()
+        for start in range(0, len(x[0]), rows):
+            some = tuple(each[start : start + rows] for each in x)
+            found.append(Target.value().read(network(*padded(some, batch or 1)))[: len(some[0])].clone())
+    return torch.cat(found)
 
 
 def _source(

@@ -54,13 +54,13 @@ class Judge:
 
     def read(self, outputs: Tensor, x: tuple[Tensor, ...], index: Tensor) -> Read:
         """outputs: (rows, ...) of inputs x. index: int64 (rows,), the example that each row is of."""
-        finite = torch.isfinite(outputs).flatten(1).all(1).cpu()
+        finite = torch.isfinite(outputs).reshape(len(outputs), -1).all(1).cpu()
         decided = self.decide(outputs, x)
         if self.reading == "error":
             own = x[compared_input(x)].double().cpu().flatten(1)
-            values = (decided.flatten(1) - own).square().mean(1)
+            values = (decided.reshape(own.shape) - own).square().mean(1)
         elif self.reading == "shift":
-            values = (decided - self.clean[index]).abs().flatten(1).mean(1)
+            values = (decided - self.clean[index]).abs().reshape(len(decided), -1).mean(1)
         elif self.labels is not None:
             values = (decided == self.labels[index]).double()
         else:

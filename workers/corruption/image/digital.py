@@ -10,7 +10,7 @@ from math import cos, pi, sqrt
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from workers.corruption.spec import Corruption
 
@@ -42,12 +42,11 @@ def jpeg(x: Tensor, coarse: float, _: torch.Generator) -> Tensor:
 
 
 def pixelate(x: Tensor, lost: float, _: torch.Generator) -> Tensor:
-    """Shrunk by this share of its sides, each new pixel the mean of what it covers, and enlarged to squares."""
+    """Shrunk by this share of its sides, each large pixel the mean of what it covers, and drawn as large."""
     if lost == 0:
         return x
-    size = tuple(x.shape[-2:])
-    small = [max(1, round(side * (1 - lost))) for side in size]
-    return interpolate(interpolate(x[None], size=small, mode="area"), size=size, mode="nearest")[0]
+    down, across = (_squares(side, max(1, round(side * (1 - lost))), x) for side in x.shape[-2:])
+    return down @ x @ across.T
 
 
 def saturate(x: Tensor, more: float, _: torch.Generator) -> Tensor:
@@ -60,6 +59,15 @@ def saturate(x: Tensor, more: float, _: torch.Generator) -> Tensor:
 def quantise(x: Tensor, step: float, _: torch.Generator) -> Tensor:
     """Values are rounded to multiples of `step`."""
     return x if step == 0 else (x / step).round() * step
+
+
+def _squares(side: int, small: int, like: Tensor) -> Tensor:
+    """(side, side): each pixel becomes the mean over the one of `small` equal stretches that its middle lies in, pixels
+    that are partly in it by their part."""
+    ends = torch.arange(small + 1, dtype=like.dtype) * side / small
+    pixels = torch.arange(side, dtype=like.dtype)
+    over = (torch.minimum(ends[1:, None], pixels + 1) - torch.maximum(ends[:-1, None], pixels)).clamp(min=0)
+    return (over / (side / small))[((pixels + 0.5) * small / side).long()]
 
 
 def _rounded_blocks(x: Tensor, tables: Tensor) -> Tensor:
