@@ -160,7 +160,7 @@ def _source(
         return "text", texts(subject, subject.examples[ROLE], x)
     found = next((at for at, each in enumerate(subject.declared) if each.kind in _READABLE), None)
     if found is None:
-        reads = ", ".join(each.kind for each in subject.declared)
+        reads = ", ".join(dict.fromkeys(each.kind for each in subject.declared))
         raise AnalysisError(
             "not-applicable",
             f"the model reads {reads}; images, series, tables and texts can be corrupted",
