@@ -22,6 +22,8 @@ def drawn_in(
     straight line for L2, clipped for L-infinity. Where the way crosses the boundary several times, one crossing is
     found, not always the first. Every point given back was itself seen to break its example, or is `made`.
     """
+    if len(index) == 0:
+        return made
     own, legal = x[index], space.take(index)
     above = legal.distance(own, made)
     below = torch.zeros_like(above)

@@ -29,6 +29,8 @@ _LED = 3
 """Walkers that are led to a place."""
 _RUNGS = ((0.15, 2), (0.4, 1))
 """After which share of the steps how many walkers of an example go on."""
+_LEAST = 1e-6
+"""The first radius, where the example lies on the boundary: one of zero would not grow."""
 Told = Callable[[float, str], None]
 
 
@@ -75,7 +77,8 @@ def minimum(
     clean = ~goal.broken(victim.outputs(x, every), every)
     made, distance = x.clone(), torch.where(clean, torch.inf, 0.0).double()
     walk = Walk(victim, goal, x, space, Draws(seeds), steps, sphere=space.norm == "l2")
-    parts = [part for part in clean.nonzero().flatten().split(max(1, victim.rows // _PLACES)) if len(part)]
+    to_do, at_once = clean.nonzero().flatten(), max(1, victim.rows // _PLACES)
+    parts = [to_do[start : start + at_once] for start in range(0, len(to_do), at_once)]
     for number, part in enumerate(parts):
         walkers = _walked(walk, part, known, partial(_told, told, number, len(parts)))
         walkers = walkers.those(torch.isfinite(walkers.distance))
@@ -115,7 +118,7 @@ def _begun(walk: Walk, part: Tensor, known: Found | Minimum | None) -> tuple[Wal
     """Walkers in the order of `part`, and how many each example has."""
     towards, radius = _promising(walk, part)
     plain = torch.full_like(part, -1)[:, None]
-    towards, radius = torch.cat([towards, plain], 1), torch.cat([radius, radius[:, :1]], 1)
+    towards, radius = torch.cat([towards, plain], 1), torch.cat([radius[:, : towards.shape[1]], radius[:, :1]], 1)
     at = walk.x[part][:, None].expand(-1, towards.shape[1], *walk.x.shape[1:])
     if known is not None:
         towards, radius = (
@@ -131,14 +134,17 @@ def _begun(walk: Walk, part: Tensor, known: Found | Minimum | None) -> tuple[Wal
     widest = walk.space.take(part).widest(walk.x[part]).repeat_interleave(each)
     walkers = Walkers(
         index=part.repeat_interleave(each), towards=towards.reshape(-1), at=rows,
-        radius=torch.minimum(radius.reshape(-1), widest), best=rows.clone(),
+        radius=torch.minimum(torch.maximum(radius.reshape(-1), _LEAST * widest.clamp(max=1.0)), widest), best=rows.clone(),
         distance=torch.full_like(widest, torch.inf),
     )  # fmt: skip
     return walkers, each
 
 
 def _promising(walk: Walk, part: Tensor) -> tuple[Tensor, Tensor]:
-    """The places that each example is nearest to if its loss were linear, and how near, nearest first, (rows, led)."""
+    """The places that each example is nearest to if its loss were linear, and how near, nearest first, (rows, led).
+
+    Where the goal knows no places there are none, and one number, how near it is at all.
+    """
     victim, goal, x = walk.victim, walk.goal, walk.x[part]
     outputs = victim.outputs(x, part)
     margin, space = goal.margin(outputs, part), walk.space.take(part)
