@@ -87,11 +87,11 @@ class Examined:
     def attacked(self, settings: Settings, tag: str) -> Found:
         """What another attack finds, with other random numbers for another tag."""
         seeds = [mixed(seed, tag) for seed in self.seeds]
-        return self.attack(self.victim, self.goal, self.x, self.space, settings, seeds, self.told)
+        return at_hand(self.attack(self.victim, self.goal, self.x, self.space, settings, seeds, self.told), self.x)
 
     def broken(self, made: Tensor, index: Tensor) -> Tensor:
-        """Whether the goal is reached by these inputs, bool (rows,)."""
-        return self.goal.broken(self.victim.outputs(made, index), index)
+        """Whether the goal is reached by these inputs, bool (rows,), on the CPU."""
+        return self.goal.broken(self.victim.outputs(made, index), index).cpu()
 
     def around(self, at: int, epsilon: float, count: int, tag: str, seeds: Sequence[int] | None = None) -> Tensor:
         """Random legal inputs (count, ...) at distance epsilon from example `at`, less where bounds end.
@@ -107,7 +107,7 @@ class Examined:
             moves = torch.where(per_row(torch.arange(count) % 2, x) > 0, inner, moves.sign())
         else:
             moves = moves / per_row(moves.flatten(1).norm(dim=1), x)
-        epsilons = torch.full((count,), epsilon, dtype=torch.float64)
+        epsilons = torch.full((count,), epsilon, dtype=torch.float64, device=x.device)
         if space.free is not None and space.norm == "l2":
             moves = torch.where(space.free, moves, 0.0)
             moves = moves / per_row(moves.flatten(1).norm(dim=1).clamp(min=1e-30), x)
@@ -136,16 +136,16 @@ class OfSome:
         return self.goal.targeted
 
     def broken(self, outputs: Tensor, index: Tensor) -> Tensor:
-        return self.goal.broken(outputs, self.rows[index])
+        return self.goal.broken(outputs, _whose(self.rows, index, outputs))
 
     def margin(self, outputs: Tensor, index: Tensor) -> Tensor:
-        return self.goal.margin(outputs, self.rows[index])
+        return self.goal.margin(outputs, _whose(self.rows, index, outputs))
 
     def towards(self, outputs: Tensor, index: Tensor, count: int) -> Tensor:
-        return self.goal.towards(outputs, self.rows[index], count)
+        return self.goal.towards(outputs, _whose(self.rows, index, outputs), count)
 
     def loss(self, name: str, outputs: Tensor, index: Tensor, towards: Tensor | None) -> Tensor:
-        return self.goal.loss(name, outputs, self.rows[index], towards)
+        return self.goal.loss(name, outputs, _whose(self.rows, index, outputs), towards)
 
 
 def mixed(seed: int, tag: str) -> int:
@@ -158,4 +158,15 @@ def _of_some(victim: Victim, rows: Tensor) -> Victim:
 
 
 def _numbered(network: Network, rows: Tensor) -> Network:
-    return lambda made, index: network(made, rows[index])
+    return lambda made, index: network(made, _whose(rows, index, made))
+
+
+def _whose(rows: Tensor, index: Tensor, like: Tensor) -> Tensor:
+    """The examples behind these numbers, on the device of `like`."""
+    return rows.to(like.device)[index.to(like.device)]
+
+
+def at_hand(found: Found, like: Tensor) -> Found:
+    """With adversarials on the device of `like` and everything else on the CPU, where it is counted."""
+    counted = {name: getattr(found, name).cpu() for name in ("clean", "at", "distance", "by")}
+    return replace(found, made=found.made.to(like.device), **counted)

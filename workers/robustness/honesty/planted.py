@@ -17,7 +17,7 @@ from workers.attack.classes import Misclassified
 from workers.attack.found import Found
 from workers.attack.victim import Network
 from workers.numerics.intervals import wilson
-from workers.robustness.honesty.examined import Examined
+from workers.robustness.honesty.examined import Examined, OfSome
 from workers.robustness.honesty.strength import telling
 from workers.robustness.honesty.verdict import NotRun, Seen
 
@@ -108,7 +108,8 @@ def headed(examined: Examined, heads: Heads) -> Examined:
     """The network under these heads, with the goal to get class 1."""
     some = examined.some(heads.rows)
     network = heads.over(examined.features or _flat(examined))
-    goal = Misclassified(torch.zeros(len(heads.rows), dtype=torch.int64))
+    none = Misclassified(torch.zeros(len(heads.rows), dtype=torch.int64))
+    goal = OfSome(none, torch.arange(len(heads.rows)))
     return replace(some, victim=replace(some.victim, network=network), goal=goal, classes=True, features=None)
 
 
@@ -123,7 +124,8 @@ def plant(examined: Examined, rows: Tensor, epsilon: float) -> Heads | None:
     holds = some.broken(heads.planted, some.index) & ~some.broken(some.x, some.index)
     if not bool(holds.any()):
         return None
-    return Heads(heads.weight[holds], heads.bias[holds], heads.planted[holds], heads.rows[holds.cpu()])
+    on = holds.to(heads.weight.device)
+    return Heads(heads.weight[on], heads.bias[on], heads.planted[on], heads.rows[holds])
 
 
 def _head(examined: Examined, at: int, epsilon: float) -> tuple[Tensor, Tensor, Tensor, int] | None:

@@ -20,12 +20,14 @@ from workers.robustness.honesty.examined import Examined
 from workers.robustness.honesty.gradients import direct, slopes
 from workers.robustness.honesty.verdict import NotRun, Seen
 
-UNLIMITED, AGAIN, BLACK, NOISY = 20, 50, 50, 50
-"""Most examples that are attacked without a limit, with a doubled budget, by outputs alone, and by noise."""
+UNLIMITED, AGAIN, BLACK, NOISY, LEAST = 20, 50, 50, 50, 10
+"""Most examples that are attacked without a limit, with a doubled budget, by outputs alone, by noise; the fewest."""
 
 SHORT_STEPS, SHORT_QUERIES, QUERIES = 20, 200, 1000
-"""Of the attack without a limit, which is easy where gradients are any good; of the search by outputs alone, where the
-attack itself makes none."""
+"""Of the attack without a limit, which is easy where gradients are any good; most of the search by outputs alone."""
+
+ABOUT_ZERO, DONORS = 0.05, 50
+"""Robust accuracy without a limit; most examples whose numbers another takes, to show that it can be broken."""
 
 POINT = 0.01
 """What a doubled budget may gain of robust accuracy."""
@@ -51,16 +53,31 @@ def unlimited(examined: Examined, found: Found) -> Seen:
         examined.settings, epsilons=(widest,), steps=min(SHORT_STEPS, examined.settings.steps),
         queries=min(SHORT_QUERIES, examined.settings.queries),
     )  # fmt: skip
-    left = int(examined.some(rows).attacked(settings, "unlimited").robust().sum())
-    share = wilson(left, len(rows))
-    robust = share.value * len(held) / len(examined)
-    observed = f"{left} of {len(rows)} examples that held stay unbroken at {widest:.3g}, which is no limit"
-    if robust <= 0.05 or left == 0:
+    left = rows[examined.some(rows).attacked(settings, "unlimited").robust()[:, 0]]
+    share = wilson(len(left), len(rows))
+    observed = f"{len(left)} of {len(rows)} examples that held stay unbroken at {widest:.3g}, which is no limit"
+    if share.value * len(held) <= ABOUT_ZERO * len(examined):
         return Seen.share("pass", observed, "the attack finds what is there to be found", share)
+    known = sum(_broken_by_another(examined, at) for at in left.tolist())
+    observed += f"; with the numbers of another example {known} of these break"
+    if known == 0:
+        return Seen.share(
+            "warn", observed, "no other example breaks them either: what may change does not suffice, or the attack is"
+            " blind and smaller budgets prove nothing", share,
+        )  # fmt: skip
     return Seen.share(
-        "fail", observed, "within such a budget every input is legal, examples of other classes too: the attack is"
-        " blind and smaller budgets prove nothing", share,
+        "fail", observed, "what breaks them is within the budget and not found: the attack is blind, and smaller"
+        " budgets prove nothing", share,
     )  # fmt: skip
+
+
+def _broken_by_another(examined: Examined, at: int) -> bool:
+    """Whether an example breaks that takes the numbers of another, where they may change."""
+    rows = torch.full((min(len(examined), DONORS),), at)
+    made = examined.x[examined.few(examined.index, DONORS)]
+    free = examined.space.take(rows).free
+    made = made if free is None else torch.where(free, made, examined.x[rows])
+    return bool(examined.broken(made, rows).any())
 
 
 def curve(examined: Examined, found: Found) -> Seen:
@@ -111,8 +128,9 @@ def doubled(examined: Examined, found: Found) -> Seen:
     if gain <= POINT:
         return Seen("pass", observed, "the attack has converged", gain, low, high, len(rows))
     return Seen(
-        "fail" if low > POINT else "warn", observed, "a longer attack finds more: the robust accuracy is too high by at"
-        " least that; ask for more steps and queries", gain, low, high, len(rows),
+        "fail" if low > POINT and more > 1 else "warn", observed,
+        "a longer attack finds more: the robust accuracy is too high by about that; ask for more steps and queries",
+        gain, low, high, len(rows),
     )  # fmt: skip
 
 
@@ -126,7 +144,7 @@ def black_box(examined: Examined, found: Found) -> Seen:
         raise NotRun("the goal is reached at every example without an attack; it takes one where it is not")
     rows = examined.few(clean, sizes(len(examined))[1])
     some = examined.some(rows)
-    settings = replace(some.settings, queries=some.settings.queries or QUERIES)
+    settings = replace(some.settings, queries=min(some.settings.queries or QUERIES, QUERIES))
     blind = replace(some, victim=replace(some.victim, black_box=True)).attacked(settings, "black box").at
     white = torch.where(by_gradient[rows] | (found.at[rows] == len(found.epsilons)), found.at[rows], found.at[rows] + 1)
     only, missed = int((blind < white).sum()), int((blind > white).sum())
@@ -188,12 +206,12 @@ def one_step(examined: Examined, found: Found) -> Seen:
     if not len(rows):
         raise NotRun("every example is broken at the smallest budget; it takes a budget at which one holds")
     x, space = examined.x[rows], examined.space.take(rows)
-    budgets = torch.tensor(found.epsilons, dtype=torch.float64)[(found.at[rows] - 1)]
+    budgets = torch.tensor(found.epsilons, dtype=torch.float64)[(found.at[rows] - 1)].to(x.device)
     broken = torch.zeros(len(rows), dtype=torch.bool)
     for name in dict.fromkeys((examined.goal.losses[0], direct(examined))):
         step = space.steepest(slopes(examined, examined.victim, x, rows, name).nan_to_num(0.0, 0.0, 0.0))
         moved = x + step * per_row(budgets, x)
-        broken |= examined.broken(space.project(x, moved, budgets), rows).cpu()
+        broken |= examined.broken(space.project(x, moved, budgets), rows)
     share = wilson(int(broken.sum()), len(rows))
     observed = f"one step breaks {int(broken.sum())} of {len(rows)} examples that the attack left unbroken"
     if not bool(broken.any()):
@@ -206,7 +224,7 @@ def one_step(examined: Examined, found: Found) -> Seen:
 
 def sizes(examples: int) -> tuple[int, int]:
     """Of so many at most how many are attacked with a doubled budget, and how many by outputs alone."""
-    again, black = max(10, ceil(examples / 5)), max(10, ceil(examples / 4))
+    again, black = max(LEAST, ceil(examples / 10)), max(LEAST, ceil(examples / 8))
     return min(examples, AGAIN, again), min(examples, BLACK, black)
 
 
