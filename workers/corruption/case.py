@@ -89,6 +89,16 @@ class Case:
         return tuple(each for each in self.source.corruptions if not asked or each.name in asked)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of these inputs and answers, in sentences."""
+        if self.kind != "text" or self.judge.form != "places":
+            return self.source.notes
+        return (
+            *self.source.notes,
+            "Answers are compared position by position, and an edit may move what is behind it.",
+        )
+
+    @property
     def missing(self) -> tuple[NotApplicable, ...]:
         """Those asked for that do not apply, each with its reason."""
         asked = self.parameters.corruptions
@@ -173,12 +183,6 @@ def _source(
         refuse_other_tables(facts)
         settings = TableSettings(categories=parameters.categories, one_hot=parameters.one_hot)
         return "table", tables(subject, raw, found, dtype, settings)
-    if not raw[found].is_floating_point():
-        raise AnalysisError(
-            "not-applicable",
-            f"the {facts.kind} is given as whole numbers, which the model reads as they are",
-            remedy="Declare the input as a floating-point tensor.",
-        )
     if facts.kind == "series":
         padding = parameters.padding_value if parameters.padding == "value" else None
         return "series", series(subject, raw, found, dtype, padding)

@@ -39,7 +39,7 @@ def estimate(subject: Subject, parameters: CorruptionParameters, memory_bytes: i
     return Quote(
         seconds=times * spoilt + passed + _JOB_SECONDS + _KIND_SECONDS * len(kinds),
         bytes=_FIRST_USE_BYTES
-        + int(max(_LOADING * weights, _LOADED * weights + case.bytes(rows) + kept + case.clean.numel() * 8))
+        + int(max(_LOADING * weights, _LOADED * weights + case.bytes(min(rows, n)) + kept + case.clean.numel() * 8))
         + 2 * data,
     )
 

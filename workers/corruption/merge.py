@@ -74,7 +74,7 @@ def merge(
         cells=cells, kinds=tuple(_kind(values, each) for each in case.corruptions),
         groups=tuple(_groups(values)), mean=values.average(whole), drop=values.drop(whole),
         worst=worst, classes=tuple(_classes(values, worst)), pictures=tuple(each for each, _ in pictures),
-        texts=_texts(case, context.digest), notes=case.source.notes,
+        texts=_texts(case, context.digest), notes=case.notes,
         not_applicable=(*case.missing, *_unknown(values)),
     )  # fmt: skip
     outcome = outcome.model_copy(update={"findings": findings(outcome)})

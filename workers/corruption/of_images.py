@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from workers.subject.subject import Subject, along_channels
 
 IMAGE = (*NOISE, *BLUR, *WEATHER, *DIGITAL, SATURATE, QUANTISE, *GEOMETRY)
 LEAST_SIDE = 8
-_COLOURS = 3
+_COLOURS, _LOOKED_AT = 3, 64
 _SLACK = 1e-6
 """Of the range between the bounds: what rounding may have added to a legal value."""
 
@@ -97,16 +99,19 @@ def _laid_out(pictures: Tensor, letters: str) -> Tensor:
 def _refuse_beyond(raw: Tensor, facts: InputFacts, low: Tensor, high: Tensor) -> None:
     """Values of another scale than the declared one would be corrupted by much too little or too much."""
     slack = _SLACK * (high - low)
-    given = raw.double().cpu()
-    if not bool(torch.isfinite(given).all()):
-        raise AnalysisError(
-            "not-finite", "an image holds NaN or infinity", remedy="Leave such images out of the evaluation data."
-        )
-    beyond = ((given < low - slack) | (given > high + slack)).flatten(1).any(1)
-    if bool(beyond.any()):
+    beyond, least, most = 0, inf, -inf
+    for some in torch.split(raw, _LOOKED_AT):
+        given = some.double().cpu()
+        if not bool(torch.isfinite(given).all()):
+            raise AnalysisError(
+                "not-finite", "an image holds NaN or infinity", remedy="Leave such images out of the evaluation data."
+            )
+        beyond += int(((given < low - slack) | (given > high + slack)).flatten(1).any(1).sum())
+        least, most = min(least, float(given.min())), max(most, float(given.max()))
+    if beyond:
         raise AnalysisError(
             "bounds",
-            f"{int(beyond.sum())} of {len(beyond)} images lie outside the declared bounds {facts.bounds.low[0]:g} to"
-            f" {facts.bounds.high[0]:g}: their values go from {float(given.min()):g} to {float(given.max()):g}",
+            f"{beyond} of {len(raw)} images lie outside the declared bounds {facts.bounds.low[0]:g} to"
+            f" {facts.bounds.high[0]:g}: their values go from {least:g} to {most:g}",
             remedy="Declare the bounds and the preprocessing in the raw units of the images.",
         )

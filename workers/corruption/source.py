@@ -69,7 +69,8 @@ class Numbers:
         strength = corruption.at(severity)
         made = [self.one(at, corruption, strength, corruption.draws(digest, at)) for at in index]
         like = self.raw[self.position]
-        changed = torch.stack([each for each, _ in made]).to(like.device, like.dtype)
+        stacked = torch.stack([each for each, _ in made])
+        changed = (stacked if like.is_floating_point() else stacked.round()).to(like.device, like.dtype)
         given = [changed if at == self.position else each[list(index)] for at, each in enumerate(self.raw)]
         x = tuple(
             self.subject.prepared(each.to(self.dtype) if each.is_floating_point() else each, at)

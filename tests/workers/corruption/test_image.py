@@ -71,6 +71,13 @@ def test_a_higher_severity_is_further_away(corruption):
     assert away[-1] > 1.2 * away[0]
 
 
+@pytest.mark.parametrize("side", [16, 28, 48])
+def test_larger_pixels_are_further_away_at_any_size(side):
+    x = smooth(1, side, side)
+    away = [float((digital.pixelate(x, share, draws()) - x).norm()) for share in digital.DIGITAL[1].strengths]
+    assert away == sorted(away)
+
+
 @every
 def test_the_same_draws_give_the_same_picture(corruption):
     x = smooth(3, 16, 16)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lamina.zoo.families import FAMILIES
 from service.contracts.section import Heat, Lines, Picture, Table
@@ -164,6 +164,25 @@ def test_texts_are_judged_and_shown():
     shown = table_of(found, "The first text")
     assert shown.rows[0][1].value == made.LETTERS
     assert len({row[1].value for row in shown.rows}) == len(shown.rows)
+
+
+class Echo(nn.Module):
+    """At every position the next token is the one that stands there."""
+
+    def forward(self, ids: Tensor, _mask: Tensor) -> Tensor:
+        return nn.functional.one_hot(ids, 400).float()
+
+
+def test_a_next_token_is_read_at_the_last_token_of_the_edited_text():
+    """Which is the tokenizer's own end, wherever edits move it to."""
+    of = made.reads_texts([made.LETTERS, "the plot was good"])
+    facts = of.facts.model_copy(
+        update={"task": "next_token", "output": of.facts.output.model_copy(update={"classes": ()})}
+    )
+    found = answer(KIND, dataclasses.replace(of, model=Echo(), facts=facts))
+    assert found.outcome.reading == "agreement"
+    assert {each.value.value for each in found.outcome.cells} == {1.0}
+    assert any(each.distance > 0.2 for each in found.outcome.cells)
 
 
 @pytest.mark.parametrize("name", ["unet", "autoencoder", "policy", "discriminator", "exit_cond", "video", "siamese"])

@@ -121,6 +121,22 @@ def test_a_picture_that_is_not_finite_is_refused():
     assert refusal(of).code == "not-finite"
 
 
+def test_pictures_of_whole_numbers_stay_whole_and_legal():
+    x = torch.randint(0, 256, (3, 1, 8, 8), generator=made.draws(), dtype=torch.uint8)
+    given = made.image((1, 8, 8), "NCHW", 0, 255)
+    of = subjects.subject(
+        Reads(lambda x: total(x.float())), x, None, made.facts("regression", given, kind="values")
+    )  # fmt: skip
+    case = case_of(of)
+    for corruption in case.corruptions:
+        found = case.source.rows(corruption, 3, range(3), "d")
+        assert found.x[0].dtype == torch.uint8
+        assert torch.equal(case.source.rows(corruption, 0, range(3), "d").x[0], x)
+    brightness = next(each for each in case.corruptions if each.name == "brightness")
+    expected = (x.double() + 0.2 * 255).clamp(max=255).round().to(torch.uint8)
+    assert torch.equal(case.source.rows(brightness, 2, range(3), "d").x[0], expected)
+
+
 # --- whatever the batch
 
 

@@ -107,7 +107,7 @@ DIGITAL = (
     Corruption(name="jpeg_like", group="digital", title="JPEG-like", strength="times the standard steps",
                strengths=(2.0, 2.8, 3.3, 5.0, 7.1), apply=jpeg),
     Corruption(name="pixelate", group="digital", title="large pixels", strength="share of the sides lost",
-               strengths=(0.4, 0.5, 0.6, 0.7, 0.75), apply=pixelate),
+               strengths=(0.3, 0.5, 0.65, 0.75, 0.8), apply=pixelate),
 )  # fmt: skip
 SATURATE = Corruption(name="saturate", group="digital", title="saturation", strength="times further from grey",
                       strengths=(0.5, 1.0, 2.0, 4.0, 9.0), apply=saturate)  # fmt: skip
