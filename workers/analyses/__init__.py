@@ -23,6 +23,7 @@ from workers.analyses import (
     logit_lens,
     neuron_conductance,
     occlusion,
+    robustness,
     saliency,
     smoothgrad,
 )
@@ -53,4 +54,5 @@ KINDS = Registry(
     lime_series.KIND,
     lime_layers.KIND,
     corruption.KIND,
+    robustness.KIND,
 )
