@@ -36,6 +36,10 @@ class Rechecked:
     survived: int | None = None
 
 
+ROUNDED = 1e-5
+"""Of the range of the bounds: by what rounding may put an example's number beyond one."""
+
+
 def recheck(asking: Asking, data: bytes, norm: Norm, *, axis: int = 0, rounded: bool = False) -> Rechecked:
     """Each stored example (`stored.Stored`, the bytes of its file), one forward each.
 
@@ -47,7 +51,7 @@ def recheck(asking: Asking, data: bytes, norm: Norm, *, axis: int = 0, rounded: 
         return Rechecked(n=0, confirmed=0, refused=(), survived=0 if rounded else None)
     _refuse_others(asking, stored)
     low, high = asking.bounds()
-    originals = asking.originals(stored.index).astype(stored.made.dtype)
+    originals = _within(asking.originals(stored.index).astype(stored.made.dtype), low, high)
     try:
         reasons = illegal(originals, stored.made, stored.epsilon, norm, low, high, stored.unit, stored.free)
     except ValueError as wrong:
@@ -72,6 +76,14 @@ def _refuse_others(asking: Asking, stored: Stored) -> None:
     shape = asking.originals(stored.index[:1]).shape[1:]
     if stored.made.shape[1:] != shape:
         raise Unreadable(f"'made' has the shape {stored.made.shape[1:]}, an example {shape}")
+
+
+def _within(originals: Array, low: Array, high: Array) -> Array:
+    """The examples, where rounding has put a number beyond a bound at that bound: no attack could begin elsewhere."""
+    beyond = ROUNDED * (high - low)
+    slightly = (originals >= low - beyond) & (originals <= high + beyond)
+    clipped = np.clip(originals, low.astype(originals.dtype), high.astype(originals.dtype))
+    return np.where(slightly, clipped, originals)
 
 
 def _denied(asking: Asking, stored: Stored, at: int, axis: int) -> str | None:

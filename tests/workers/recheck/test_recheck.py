@@ -156,6 +156,19 @@ def test_predictions_at_places_are_read_along_their_axis() -> None:
     assert predicted(np.asarray([[0.0, 3.0], [1.0, 0.5]]), "logits", 1).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(("beyond", "confirmed"), [(1e-6, 1), (1e-3, 0)])
+def test_an_example_that_rounding_put_beyond_a_bound_counts_as_at_the_bound(
+    beyond: float, confirmed: int, tmp_path: Path
+) -> None:
+    of = subjects.subject(Signs(), torch.tensor([[-0.1, 1.0 + beyond]]), None, facts())
+    said = {
+        "index": np.asarray([0]), "made": np.asarray([[2e-7, 1.0]], np.float32), "epsilon": np.asarray([0.1000003]),
+        "free": np.asarray([[True, False]]), "prediction": np.asarray([1]),
+    }  # fmt: skip
+    save(said, tmp_path / "edge")
+    assert recheck(Asking(of), (tmp_path / "edge").read_bytes(), "linf").confirmed == confirmed
+
+
 def test_none_stored_is_none_confirmed(tmp_path: Path) -> None:
     none = {"index": np.zeros(0, np.int64), "made": np.zeros((0, 2), np.float32), "epsilon": np.zeros(0)}
     save(none, tmp_path / "none")

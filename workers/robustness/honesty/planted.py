@@ -80,16 +80,17 @@ def planted(examined: Examined, found: Found) -> Seen:
             f" {LEAST}, with a last layer that reads more numbers, or a network that draws none at random"
         )
     some = headed(examined, heads)
-    lucky = sum(
-        bool(some.broken(some.around(at, epsilon, TRIES, "luck"), torch.full((TRIES,), at)).any())
-        for at in range(len(some))
-    )
+    lucky = 0
+    for at in range(len(some)):
+        examined.told(0.3 + 0.2 * at / len(some), "random inputs")
+        lucky += bool(some.broken(some.around(at, epsilon, TRIES, "luck"), torch.full((TRIES,), at)).any())
     n = len(some)
     if lucky > LUCK * n:
         raise NotRun(
             f"random inputs alone find {lucky} of {n} planted adversarials, so finding them proves nothing; it takes"
             " larger inputs or more features"
         )
+    some = replace(some, told=lambda fraction, stage: examined.told(0.5 + 0.5 * fraction, stage))
     reached = some.attacked(replace(some.settings, epsilons=(epsilon,)), "planted")
     share = wilson(int((~reached.robust()[:, 0]).sum()), n)
     observed = (
@@ -115,7 +116,11 @@ def headed(examined: Examined, heads: Heads) -> Examined:
 
 def plant(examined: Examined, rows: Tensor, epsilon: float) -> Heads | None:
     """A head for each of these examples for which one can be made and holds when the network is asked anew."""
-    made = [each for at in rows.tolist() if (each := _head(examined, at, epsilon)) is not None]
+    made = []
+    for place, at in enumerate(rows.tolist()):
+        examined.told(0.3 * place / len(rows), "heads")
+        if (head := _head(examined, at, epsilon)) is not None:
+            made.append(head)
     if not made:
         return None
     weight, bias, points, numbers = zip(*made, strict=True)

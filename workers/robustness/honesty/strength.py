@@ -175,6 +175,7 @@ def noise(examined: Examined, found: Found) -> Seen:
             " everything; it takes larger inputs"
         )
     missed = _by_noise(examined, found, _held(found, rows), -1)
+    examined.told(0.5, "random inputs")
     broken = rows[found.at[rows] < len(found.epsilons)]
     also = _by_noise(examined, found, broken, 0)
     observed = (

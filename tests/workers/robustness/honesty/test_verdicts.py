@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tests.workers.robustness.honesty.victims import MASKED, examined, trained
+from workers.attack.classes import Misclassified
 from workers.attack.found import Found, Stage
 from workers.attack.goal import Goal
 from workers.attack.settings import Settings
@@ -18,6 +23,7 @@ from workers.attack.space import Space
 from workers.attack.victim import Asked, Victim
 from workers.robustness.honesty.checks import CHECKS, checks
 from workers.robustness.honesty.examined import Examined
+from workers.robustness.honesty.features import last_features
 from workers.robustness.honesty.gradients import detached
 from workers.robustness.honesty.verdict import Verdict
 
@@ -46,6 +52,27 @@ def test_an_honest_network_raises_no_flag(name: str) -> None:
     found = verdicts(name)
     assert list(found) == list(CHECKS)
     assert {each.name: (each.verdict, each.observed) for each in found.values() if each.verdict != "pass"} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LAMINA_TEST_DATA" not in os.environ, reason="the public network is not here")
+def test_a_public_network_trained_against_attacks_raises_no_flag() -> None:
+    folder = Path(os.environ["LAMINA_TEST_DATA"]) / "mnist_cnn_a_adv"
+    network = nn.Sequential(
+        nn.Conv2d(1, 16, 4, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(1568, 100), nn.ReLU(), nn.Linear(100, 10),
+    ).eval().requires_grad_(requires_grad=False)  # fmt: skip
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    data = np.load(folder / "images200.npz")
+    x, y = torch.from_numpy(data["inputs"][:40]), torch.from_numpy(data["labels"][:40])
+    victim = Victim(network=lambda made, _: network(made))
+    of = replace(
+        examined(trained(hardened=False), examples=40), victim=victim, goal=Misclassified(y), x=x, precise=None,
+        features=last_features(victim.network, network, x[:1]),
+        settings=Settings(norm="linf", epsilons=(0.1, 0.3), steps=30, queries=500),
+    )  # fmt: skip
+    found = checks(of, found_by(of))
+    assert {each.name: (each.verdict, each.observed) for each in found if each.verdict != "pass"} == {}
 
 
 FLAGS = {
@@ -134,6 +161,7 @@ def test_a_black_box_is_told_which_checks_take_its_weights() -> None:
     assert all("not asked for" in found[name].because for name in found if name not in wanted)
 
 
+@pytest.mark.slow
 def test_the_same_checks_say_the_same_again_whatever_the_global_seed() -> None:
     of = examined(trained(hardened=False), examples=12)
     found = found_by(of)

@@ -21,7 +21,7 @@ from workers.robustness.honesty.examined import Attack, Examined
 from workers.robustness.honesty.features import last_features
 
 EXAMPLES, EPSILONS = 40, (0.05, 0.1, 0.2)
-SETTINGS = Settings(norm="linf", epsilons=EPSILONS, steps=20, queries=300)
+SETTINGS = Settings(norm="linf", epsilons=EPSILONS, steps=12, queries=200)
 SPACE = Space(norm="linf", low=torch.tensor(0.0), high=torch.tensor(1.0), unit=torch.tensor(1.0))
 
 
