@@ -14,6 +14,9 @@ from workers.subject.subject import Subject
 _FIRST_USE_BYTES = 40 << 20
 """What the first use of the numerical libraries takes in a process: kernels, their caches, pages of code."""
 
+_KERNELS_BYTES = {"image": 16 << 20, "video": 16 << 20, "series": 8 << 20}
+"""Of transforms and drawings, beside these. Measured in sandboxed children."""
+
 _LOADING, _LOADED = 3.0, 1.3
 """Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
@@ -39,6 +42,7 @@ def estimate(subject: Subject, parameters: CorruptionParameters, memory_bytes: i
     return Quote(
         seconds=times * spoilt + passed + _JOB_SECONDS + _KIND_SECONDS * len(kinds),
         bytes=_FIRST_USE_BYTES
+        + _KERNELS_BYTES.get(case.kind, 0)
         + int(max(_LOADING * weights, _LOADED * weights + case.bytes(min(rows, n)) + kept + case.clean.numel() * 8))
         + 2 * data,
     )

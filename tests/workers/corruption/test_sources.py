@@ -87,6 +87,30 @@ def test_a_layout_changes_nothing_but_the_order_of_numbers(layout):
     torch.testing.assert_close(found, (own + 0.5 * (mean - own)).float())
 
 
+@pytest.mark.slow
+def test_thousands_of_pictures_of_any_shape_and_bounds_of_each_channel_stay_legal():
+    draws, cases = np.random.default_rng(0), 0
+    while cases < 3000:
+        channels, height, width = int(draws.integers(1, 5)), int(draws.integers(8, 20)), int(draws.integers(8, 20))
+        low = draws.uniform(-300, 300, channels).round(3)
+        high = low + draws.uniform(0.01, 500, channels).round(3) + 0.001
+        count = int(draws.integers(1, 3))
+        share = torch.from_numpy(draws.beta(0.4, 0.4, (count, channels, height, width)))
+        ends = [torch.from_numpy(each).view(1, -1, 1, 1) for each in (low, high)]
+        x = torch.lerp(ends[0], ends[1], share)
+        bounds = {"low": low.tolist(), "high": high.tolist()}
+        given = {**made.image((channels, height, width)), "bounds": bounds}
+        of = subjects.subject(
+            Reads(lambda x: total(x.double())), x, None, made.facts("regression", given, kind="values")
+        )  # fmt: skip
+        case = case_of(of, precision="float64")
+        for corruption in case.corruptions:
+            severity = int(draws.integers(1, 6))
+            found = case.source.rows(corruption, severity, range(count), str(cases)).x[0]
+            assert bool(((found >= ends[0]) & (found <= ends[1])).all()), (corruption.name, severity, x.shape)
+            cases += count
+
+
 def test_three_channels_are_saturated_and_others_quantised():
     names = [{each.name for each in case_of(pictures(layout)).corruptions} for layout in ("NCHW", "NHW")]
     assert names[0] - names[1] == {"saturate"}
