@@ -21,6 +21,7 @@ from workers.attack.goal import Goal
 from workers.attack.minimum.draw_in import drawn_in
 from workers.attack.minimum.walk import Walk, Walkers, linear, plain_loss
 from workers.attack.space import Space
+from workers.attack.standing import Told, silent
 from workers.attack.victim import Asked, Victim
 
 _PLACES = 9
@@ -31,7 +32,6 @@ _RUNGS = ((0.15, 2), (0.4, 1))
 """After which share of the steps how many walkers of an example go on."""
 _LEAST = 1e-6
 """The first radius, where the example lies on the boundary: one of zero would not grow."""
-Told = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -48,10 +48,6 @@ class Minimum:
     asked: Asked
 
 
-def _silent(_fraction: float, _stage: str) -> None:
-    """Nobody asked."""
-
-
 def minimum(
     victim: Victim,
     goal: Goal,
@@ -59,7 +55,7 @@ def minimum(
     space: Space,
     steps: int,
     seeds: Sequence[int],
-    told: Told = _silent,
+    told: Told = silent,
     known: Found | Minimum | None = None,
 ) -> Minimum:
     """The nearest adversarial of each example in the norm of the space, never further than one that is known.
@@ -134,8 +130,8 @@ def _begun(walk: Walk, part: Tensor, known: Found | Minimum | None) -> tuple[Wal
     widest = walk.space.take(part).widest(walk.x[part]).repeat_interleave(each)
     walkers = Walkers(
         index=part.repeat_interleave(each), towards=towards.reshape(-1), at=rows,
-        radius=torch.minimum(torch.maximum(radius.reshape(-1), _LEAST * widest.clamp(max=1.0)), widest), best=rows.clone(),
-        distance=torch.full_like(widest, torch.inf),
+        radius=torch.minimum(torch.maximum(radius.reshape(-1), _LEAST * widest.clamp(max=1.0)), widest),
+        best=rows.clone(), distance=torch.full_like(widest, torch.inf),
     )  # fmt: skip
     return walkers, each
 
