@@ -82,7 +82,8 @@ class Case:
         """How many rows go through the network at once, half of the memory being for what is kept."""
         cost = self.ready.probe.cost
         each = max(1, cost.bytes(1) - cost.bytes(0), sum(tap.bytes_per_example for tap in self.layers.taps))
-        return max(1, min(_MOST_ROWS, memory_bytes // 2 // each))
+        wanted = max(1, min(_MOST_ROWS, memory_bytes // 2 // each))
+        return self.ready.probe.rows or max(wanted, self.ready.probe.least_rows)
 
     def through(self, memory_bytes: int) -> Through:
         """The network, to be asked about changed inputs."""

@@ -19,11 +19,9 @@ _NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """taps: looked at, in order of running, each tensor once. before: for each the place of the one whose relative
-    displacement it is compared with, the last of those that lead to it; -1 is the input. others: why not."""
+    """taps: looked at, in order of running, each tensor once. others: not looked at, and why not."""
 
     taps: tuple[Tap, ...]
-    before: tuple[int, ...]
     others: tuple[NotApplicable, ...]
 
 
@@ -43,7 +41,7 @@ def chosen(ready: Prepared, names: Sequence[str]) -> Chosen:
     if left:
         because = f"{len(left)} of {len(able)} layers are left out, evenly over depth; name those that are meant"
         refused.append(NotApplicable(subject=", ".join(left)[:600], because=because))
-    return Chosen(tuple(kept), tuple(_before(kept, at) for at in range(len(kept))), tuple(refused))
+    return Chosen(tuple(kept), tuple(refused))
 
 
 def attacked(taps: Sequence[Tap], most: int) -> tuple[int, ...]:
@@ -52,17 +50,22 @@ def attacked(taps: Sequence[Tap], most: int) -> tuple[int, ...]:
     return _thinned([tap.cut for tap in taps], most)
 
 
+def before(taps: Sequence[Tap], reached: Sequence[bool]) -> tuple[int, ...]:
+    """For each the place of the layer whose displacement its own is compared with: the last of those that lead to it
+    and that the change reaches; -1 is the input."""
+    made = []
+    for at, tap in enumerate(taps):
+        leading = [place for place in range(at) if taps[place].key in tap.upstream and reached[place]]
+        made.append(leading[-1] if leading else -1)
+    return tuple(made)
+
+
 def _named(tap: Tap, names: Sequence[str]) -> bool:
     return not {tap.key, tap.layer, tap.module}.isdisjoint(names)
 
 
 def _able(tap: Tap) -> bool:
     return tap.layout is not None and tap.status == "on_path"
-
-
-def _before(taps: Sequence[Tap], at: int) -> int:
-    leading = [place for place in range(at) if taps[place].key in taps[at].upstream]
-    return leading[-1] if leading else -1
 
 
 def _thinned(cuts: Sequence[bool], most: int) -> tuple[int, ...]:

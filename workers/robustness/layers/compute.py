@@ -146,6 +146,9 @@ def _follow(case: Case, through: Through, made: Landed, context: Context) -> Non
 
     told(0.0)
     made.displaced = displaced(through, taps, x, made.made, made.noisy, index, threat.reads, told)
+    for tap, arrives in zip(taps, made.displaced.reached, strict=True):
+        if not arrives:
+            made.miss(f"displacement of {tap.key}", "no change of the attacked input reaches it")
     labels = case.truth[made.broken].to(index.device)
     with torch.no_grad():
         given = torch.stack([through.outputs(each, index).argmax(1) for each in made.noisy])
@@ -191,22 +194,32 @@ def _latent(case: Case, through: Through, made: Landed, context: Context) -> Non
 
         told(0.0)
         try:
-            made.budgets[tap.key] = _at_layer(case, through, tap, x, rows, outputs, told)
+            made.budgets[tap.key] = _at_layer(case, through, tap, x, rows, outputs, context.digest, told)
         except REFUSED as refused:
             made.miss(f"latent attack at {tap.key}", said(refused))
 
 
 def _at_layer(
-    case: Case, through: Through, tap: Tap, x: Tensor, rows: Tensor, outputs: Tensor, told: Callable[[float], None]
+    case: Case,
+    through: Through,
+    tap: Tap,
+    x: Tensor,
+    rows: Tensor,
+    outputs: Tensor,
+    digest: str,
+    told: Callable[[float], None],
 ) -> Budgets:
     if not tap.shape:
         raise AnalysisError("latent", "it gives one number for each example, which has no direction to be moved in")
     asked = case.parameters
     search = Search(largest=asked.largest, steps=asked.latent_steps, rounds=asked.rounds)
+    seeds = [seed_for(f"{digest} {tap.key}", int(row)) for row in rows]
     h = through.values(x, rows, [tap])[tap.key]
     require_finite(h, tap.key)
     try:
-        return latent(through.after(tap, x, rows), h, outputs, case.truth[rows.cpu()], search, through.rows, told)
+        return latent(
+            through.after(tap, x, rows), h, outputs, case.truth[rows.cpu()], search, seeds, through.rows, told
+        )
     except (RuntimeError, ValueError, IndexError) as error:
         if out_of_memory(error) or isinstance(error, REFUSED):
             raise

@@ -73,7 +73,7 @@ class Stretching(nn.Module):
         return found
 
 
-def stretched(seeds: int = 4) -> tuple[Displaced, Prepared]:
+def stretched(seeds: int = 4) -> Displaced:
     """Examples e1 of the stretching network, each moved by a tenth along the last axis, beside noise."""
     network = Stretching().eval()
     x = torch.eye(8, dtype=torch.float64)[:1].repeat(seeds, 1)
@@ -89,13 +89,12 @@ def stretched(seeds: int = 4) -> tuple[Displaced, Prepared]:
     space = Space(norm="linf", low=-bounds, high=bounds, unit=x.new_tensor(1.0))
     noisy = equal_noise(space, x, made, [seed_for("planted", at) for at in range(seeds)], _DRAWS)
     taps = chosen(ready, ()).taps
-    return displaced(through, taps, x, made, noisy, torch.arange(seeds), _same, _silent), ready
+    return displaced(through, taps, x, made, noisy, torch.arange(seeds), _same, _silent)
 
 
 def _planted(_case: Case, _context: Context) -> Observed:
-    found, ready = stretched()
-    before = chosen(ready, ()).before
-    gain, ratio = found.gain(before)[:2, 0].tolist(), found.ratio.median(1).values.tolist()
+    found = stretched()
+    gain, ratio = found.gain[:2, 0].tolist(), found.ratio.median(1).values.tolist()
     growth = [after / earlier for earlier, after in zip([1.0, *ratio[:-1]], ratio, strict=True)]
     at = max(range(len(growth)), key=growth.__getitem__)
     name = ("even", "loud", "out")[at]
@@ -112,7 +111,7 @@ def _linear(_case: Case, _context: Context) -> Observed:
 
     logits = h @ weight.T
     labels = logits.argmax(1)
-    found = latent(head, h, logits, labels, Search(largest=2.0, steps=10, rounds=1), 256, _silent)
+    found = latent(head, h, logits, labels, Search(largest=2.0, steps=10, rounds=2), range(len(h)), 256, _silent)
     worst = float((found.rho / _true_budget(weight, h, logits, labels) - 1).abs().max())
     return f"largest difference {100 * worst:.3g} % over {len(h)} examples", worst <= _WITHIN
 

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workers.robustness.layers.chosen import before
 from workers.robustness.layers.through import Through
 from workers.sweep.probe import Tap
+
+_ROUNDING = 1e-5
+"""Of a layer's norm: by less the same numbers differ from one place in a batch to another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +30,7 @@ class Displaced:
     the same of the input as the network reads it.
     """
 
+    taps: tuple[Tap, ...]
     relative: Tensor
     cosine: Tensor
     random: Tensor
@@ -33,22 +38,34 @@ class Displaced:
     random_at_input: Tensor
 
     @property
+    def reached(self) -> tuple[bool, ...]:
+        """Whether any change of the input moves each layer."""
+        return tuple(bool((each > 0).any()) for each in torch.cat([self.relative[:, :, None], self.random], 2))
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """What each layer's gain is over: the place of a layer, -1 for the input."""
+        return before(self.taps, self.reached)
+
+    @property
     def ratio(self) -> Tensor:
         """(L, m): by the adversarial over the mean of its random changes; NaN where those move nothing."""
         mean = self.random.mean(2)
         return torch.where(mean > 0, self.relative / mean, torch.nan)
 
-    def gain(self, before: Sequence[int]) -> Tensor:
-        """(L, m): r_l over that of the layer `before`, whose -1 is the input; NaN where that is not displaced."""
-        return _over(self.relative, self.at_input, before)
+    @property
+    def gain(self) -> Tensor:
+        """(L, m): r_l over that of the layer `before`; NaN where that is not displaced."""
+        return _over(self.relative, self.at_input, self.before)
 
-    def random_gain(self, before: Sequence[int]) -> Tensor:
+    @property
+    def random_gain(self) -> Tensor:
         """(L, m): the same by random changes, the mean of whose displacements stands for each layer."""
-        return _over(self.random.mean(2), self.random_at_input.mean(1), before)
+        return _over(self.random.mean(2), self.random_at_input.mean(1), self.before)
 
 
-def _over(relative: Tensor, at_input: Tensor, before: Sequence[int]) -> Tensor:
-    earlier = torch.stack([at_input if place < 0 else relative[place] for place in before])
+def _over(relative: Tensor, at_input: Tensor, places: Sequence[int]) -> Tensor:
+    earlier = torch.stack([at_input if place < 0 else relative[place] for place in places])
     return torch.where(earlier > 0, relative / earlier, torch.nan)
 
 
@@ -80,7 +97,7 @@ def displaced(
         told(part.stop / m)
     given = _flat(read(x))
     return Displaced(
-        relative, cosine, random, _relative(given, _flat(read(made))),
+        tuple(taps), relative, cosine, random, _relative(given, _flat(read(made))),
         torch.stack([_relative(given, _flat(read(each))) for each in noisy], 1),
     )  # fmt: skip
 
@@ -94,6 +111,7 @@ def _relative(clean: Tensor, moved: Tensor) -> Tensor:
     """(rows,); NaN where it has no meaning."""
     norm = clean.norm(dim=1)
     found = (moved - clean).norm(dim=1) / norm
+    found = torch.where(found > _ROUNDING, found, found.clamp(max=0))  # NaN stays what it is
     return torch.where((norm > 0) & found.isfinite(), found, torch.nan)
 
 

@@ -31,7 +31,7 @@ def compute(case: Case, context: Context) -> Partial:
     """The outcome but for its pictures and findings, and the arrays."""
     landed = land(case, context)
     outcome = _outcome(case, landed, context.digest)
-    return Partial(values={"outcome": outcome.model_dump(mode="json")}, arrays=_arrays(case, landed))
+    return Partial(values={"outcome": outcome.model_dump(mode="json")}, arrays=_arrays(landed))
 
 
 def merge(
@@ -76,7 +76,7 @@ def _mean_share(broke: Tensor) -> Share:
     return Share(value=mean, low=min(whole.low, mean), high=max(whole.high, mean), n=m)
 
 
-def _arrays(case: Case, landed: Landed) -> dict[str, Tensor]:
+def _arrays(landed: Landed) -> dict[str, Tensor]:
     """Of all examples: `examples`, `clean`, `broken`; of the broken: `adversarials`, `displacement` (layers, m) and so
     on; of those right without an attack: `latent` (layers attacked, r)."""
     made = {
@@ -88,7 +88,7 @@ def _arrays(case: Case, landed: Landed) -> dict[str, Tensor]:
         made |= {
             "displacement": _known(found.relative), "random_displacement": _known(found.random),
             "cosine": torch.nan_to_num(found.cosine, nan=0.0), "ratio": _known(found.ratio),
-            "gain": _known(found.gain(case.layers.before)), "noise": landed.noisy[0].cpu(),
+            "gain": _known(found.gain), "noise": landed.noisy[0].cpu(),
         }  # fmt: skip
     for key, budgets in landed.budgets.items():
         made[f"latent/{key}"] = torch.where(budgets.rho.isinf(), ABOVE, _known(budgets.rho))

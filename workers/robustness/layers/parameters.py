@@ -40,7 +40,7 @@ class RobustnessLayersParameters(Parameters):
         default=True, description="Whether to ask which units' gradient x activation moves, layer by layer."
     )
     latent: Annotated[int, Field(ge=0, le=100), WHOLE] = Field(
-        6, description="How many layers are attacked at their own output, evenly over depth; 0 for none."
+        4, description="How many layers are attacked at their own output, evenly over depth; 0 for none."
     )
     latent_steps: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
         10, description="Gradient steps of each lane of one latent attack."

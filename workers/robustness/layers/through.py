@@ -21,14 +21,15 @@ class Through:
     """A probed network, asked about rows that are its examples with one input changed.
 
     position: the input that changes. reads: from raw rows of it to what the network reads. said: from an output to
-    (rows, classes). rows: most in one call.
+    (rows, classes). rows: most in one call, or the
+    number that the network takes.
     """
 
     def __init__(
         self, ready: Prepared, position: int, reads: Callable[[Tensor], Tensor], said: Read, rows: int
     ) -> None:  # fmt: skip
         self._ready, self._position, self._reads, self._said = ready, position, reads, said
-        self.rows = ready.probe.rows or max(rows, ready.probe.least_rows)
+        self.rows = rows
         self._rerun = Rerun(ready.model, ready.probe)
 
     @contextmanager

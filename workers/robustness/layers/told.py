@@ -27,17 +27,19 @@ INPUT = "input"
 
 def reports(case: Case, landed: Landed, digest: str) -> tuple[LayerReport, ...]:
     """One for each layer, in the order in which they run."""
-    taps, before, found = case.layers.taps, case.layers.before, landed.displaced
+    taps, found = case.layers.taps, landed.displaced
+    before = (-1,) * len(taps) if found is None else found.before
     seed = seed_for(digest, 0)
     ratio = gain = random_gain = None
     if found is not None:
-        ratio, gain, random_gain = found.ratio, found.gain(before), found.random_gain(before)
+        ratio, gain, random_gain = found.ratio, found.gain, found.random_gain
     flips = first_flips(case, landed)
     made = []
     for at, tap in enumerate(taps):
 
         def median(values: Tensor | None, at: int = at) -> Median | None:
-            return None if values is None else Median.of(values[at].numpy(), seed)
+            reached = found is not None and found.reached[at]
+            return Median.of(values[at].numpy(), seed) if values is not None and reached else None
 
         budgets = landed.budgets.get(tap.key)
         made.append(
