@@ -16,14 +16,14 @@ _AROUND = (0.25, 0.5, 1.0, 2.0)
 
 def default_epsilons(attacked: Attacked) -> tuple[float, ...]:
     """Around the budget that the model's owner claims (L-infinity, pictures); else multiples of 1/255 of the declared
-    range, or parts of a standard deviation or a token's norm. For L2 times a quarter of the root of the number of
+    range, or parts of a standard deviation or a token's norm. For L2 times half of the root of the number of
     elements, at least once."""
     linf = attacked.space.norm == "linf"
     claimed = attacked.subject.facts.epsilon
     picture = attacked.facts.kind in RAW and not attacked.embedded
     if picture and linf and claimed and attacked.input == 0:
         return tuple(each * claimed for each in _AROUND)
-    wider = 1.0 if linf else max(1.0, sqrt(elements(attacked.x)) / 4)
+    wider = 1.0 if linf else max(1.0, sqrt(elements(attacked.x)) / 2)
     if picture:
         span = float((attacked.space.high - attacked.space.low).mean())
         return tuple(each * span * wider for each in _OF_SPAN)

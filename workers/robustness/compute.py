@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from service.contracts.outcome import NotApplicable
-from workers.attack.found import Found
+from workers.attack.found import Found, Stage
 from workers.attack.frontier import attack
 from workers.attack.minimum.search import minimum
 from workers.attack.named import fgsm, pgd
@@ -31,7 +31,8 @@ from workers.robustness.honesty.checks import CHECKS, checks
 from workers.robustness.honesty.examined import Examined
 from workers.robustness.outcome import Again
 from workers.robustness.parameters import RobustnessParameters
-from workers.robustness.worst import robust_alone, with_each, with_minimum
+from workers.robustness.shown import ordered
+from workers.robustness.worst import robust_alone, to_boundary, with_each, with_minimum
 from workers.subject.subject import Subject
 from workers.sweep.refusals import SweepRefused
 
@@ -97,7 +98,7 @@ class _Made:
             self.examined = replace(self.examined, victim=replace(self.examined.victim, black_box=True))
         self.missing = list[NotApplicable]()
         self.named = dict[str, list[int]]()
-        self.nearest: Tensor | None = None
+        self.nearest = torch.full((len(case),), -1.0, dtype=torch.float64)
 
     def partial(self) -> Partial:
         found = self._attacked(self.examined)
@@ -105,14 +106,14 @@ class _Made:
         shifts = self._shifts()
         verdicts = self._checked(found)
         arrays = self._arrays(found)
-        again = self._again(arrays)
+        again, survive = self._again(arrays)
         values: dict[str, Any] = {
             "stages": [
                 {"name": each.name, "forwards": each.asked.forwards, "gradients": each.asked.gradients,
                  "broke": list(each.broke)}
                 for each in found.stages
             ],
-            "named": self.named, "sought": sought, "blind": self.blind, "rows": self.asked.rows,
+            "named": self.named, "sought": sought, "blind": self.blind, "rows": self.asked.rows, "survive": survive,
             "verdicts": [each.model_dump(mode="json") for each in verdicts],
             "again": None if again is None else again.model_dump(mode="json"),
             "missing": [each.model_dump(mode="json") for each in self.missing],
@@ -132,7 +133,7 @@ class _Made:
         e, asked = self.examined, self.asked.parameters
         if e.victim.black_box:
             self.missing.append(NotApplicable(subject="fgsm, pgd, minimum", because=self._no_gradient()))
-            return found, False
+            return self._drawn_in(found), False
         for name in ("fgsm", "pgd"):
             if name in asked.compare or "auto" in asked.compare:
                 if name == "fgsm":
@@ -146,10 +147,17 @@ class _Made:
             nearest = minimum(
                 e.victim, e.goal, e.x, e.space, asked.minimum_steps, e.seeds, self._told(0.55, 0.6), known=found
             )
-            found = with_minimum(found, nearest)
             self.nearest = torch.where(nearest.found, nearest.distance, -1.0).cpu()
-            return found, True
-        return found, False
+            return with_minimum(found, nearest, e.victim, e.goal, e.x, e.space), True
+        return self._drawn_in(found), False
+
+    def _drawn_in(self, found: Found) -> Found:
+        """The distances of the boundary on the way to the adversarials that there are."""
+        e = self.examined
+        self.nearest, asked = to_boundary(e.victim, e.goal, e.x, e.space, found)
+        return replace(
+            found, stages=(*found.stages, Stage(name="draw-in", asked=asked, broke=(0,) * len(found.epsilons)))
+        )
 
     def _no_gradient(self) -> str:
         return f"they need gradients, and none can be taken: {self.blind or 'the network is a black box'}"
@@ -189,14 +197,13 @@ class _Made:
         made = found.made[rows].detach().cpu()
         arrays = {
             "clean": found.clean, "at": found.at, "distance": found.distance, "by": found.by, "index": kept,
-            "made": made, "epsilon": epsilons[found.at[kept]], "unit": _per_row(space.unit.cpu(), kept, n),
+            "made": made, "epsilon": epsilons[found.at[kept]], "nearest": self.nearest,
+            "unit": _per_row(space.unit.cpu(), kept, n),
         }  # fmt: skip
         if space.free is not None:
             arrays["free"] = _per_row(space.free.cpu(), kept, n)
         before = self.case.aim.before.detach().cpu()
         arrays["before"] = before
-        if self.nearest is not None:
-            arrays["nearest"] = self.nearest
         read = self.examined.victim.outputs(found.made[rows], rows).cpu() if len(rows) else before[:0]
         arrays["after"] = read
         if self.case.aim.classes:
@@ -209,29 +216,33 @@ class _Made:
             arrays["value"] = plain.outputs(found.made[rows], rows).cpu()
         return arrays
 
-    def _again(self, arrays: dict[str, Tensor]) -> Again | None:
-        """What the independent check says of the bytes that are stored."""
+    def _again(self, arrays: dict[str, Tensor]) -> tuple[Again | None, dict[str, bool]]:
+        """What the independent check says of the bytes that are stored, and which of the worst survive 8 bits."""
         attacked = self.case.attacked
         self._told(0.97, 1.0)(0.0, "looking again at what is stored")
-        if attacked.embedded:
-            self._not_again("embeddings are moved, which are no input that could be asked about again")
-            return None
-        if self.case.subject.facts.task in ("next_token", "seq2seq"):
-            self._not_again("which place of the output is read is known to the attack alone")
-            return None
-        written = {name: each for name, each in arrays.items() if name in (*_ROW_ARRAYS, "unit", "free")}
-        data = save({name: each.contiguous() for name, each in written.items()})
-        asking = Asking(self.case.subject, position=attacked.input)
-        if self.asked.parameters.precision == "float64":
-            self._not_again("the network was attacked in float64, and is submitted in another precision")
-            return None
+        because = self._unasked()
+        if because:
+            self.missing.append(NotApplicable(subject="the second look at stored adversarials", because=because))
+            return None, {}
+        asking, norm = Asking(self.case.subject, position=attacked.input), self.examined.space.norm
         rounded = attacked.facts.kind in RAW
-        found = recheck(asking, data, self.examined.space.norm, rounded=rounded)
+        found = recheck(asking, _written(arrays, slice(None)), norm, rounded=rounded)
         refused = tuple(f"example {index}: {why}"[:4000] for index, why in found.refused[:20])
-        return Again(n=found.n, confirmed=found.confirmed, refused=refused, rounded=found.survived)
+        survive = {}
+        for row in ordered(arrays)[: self.asked.parameters.pictures] if rounded else ():
+            one = recheck(asking, _written(arrays, slice(row, row + 1)), norm, rounded=True)
+            survive[str(int(arrays["index"][row]))] = bool(one.survived)
+        return Again(n=found.n, confirmed=found.confirmed, refused=refused, rounded=found.survived), survive
 
-    def _not_again(self, because: str) -> None:
-        self.missing.append(NotApplicable(subject="the second look at stored adversarials", because=because))
+    def _unasked(self) -> str:
+        """Why the second look is not taken; empty where it is."""
+        if self.case.attacked.embedded:
+            return "embeddings are moved, which are no input that could be asked about again"
+        if self.case.subject.facts.task in ("next_token", "seq2seq"):
+            return "which place of the output is read is known to the attack alone"
+        if self.asked.parameters.precision == "float64":
+            return "the network was attacked in float64, and is submitted in another precision"
+        return ""
 
     def _told(self, begins: float, ends: float) -> Callable[[float, str], None]:
         return partial(_told, self.context, begins, ends)
@@ -239,6 +250,17 @@ class _Made:
 
 def _told(context: Context, begins: float, ends: float, fraction: float, stage: str) -> None:
     context.progress(begins + (ends - begins) * min(1.0, max(0.0, fraction)), stage)
+
+
+def _written(arrays: dict[str, Tensor], rows: slice) -> bytes:
+    """The file of some stored adversarials, as `workers.recheck` reads it."""
+    n = len(arrays["index"])
+    made = {name: arrays[name][rows] for name in _ROW_ARRAYS if name in arrays}
+    for name in ("unit", "free"):
+        if name in arrays:
+            each = arrays[name]
+            made[name] = each[rows] if each.ndim and len(each) == n > 1 else each
+    return save({name: each.contiguous() for name, each in made.items()})
 
 
 def _per_row(values: Tensor, rows: Tensor, n: int) -> Tensor:

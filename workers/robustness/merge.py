@@ -29,7 +29,7 @@ from workers.robustness.outcome import (
 )
 from workers.robustness.parameters import RobustnessParameters
 from workers.robustness.pictures import pictures
-from workers.robustness.shown import worst
+from workers.robustness.shown import nearest, worst
 from workers.robustness.worst import median
 from workers.subject.subject import Subject
 
@@ -46,7 +46,7 @@ def merge(
     arrays = made.arrays
     n, attacked, aim = len(case), case.attacked, case.aim
     clean, at = arrays["clean"], arrays["at"]
-    shown = worst(case, arrays, [each["name"] for each in values["stages"]])
+    shown = worst(case, arrays, [each["name"] for each in values["stages"]], values["survive"])
     drawn = pictures(case, shown, arrays)
     missing = [NotApplicable.model_validate(each) for each in values["missing"]]
     outcome = RobustnessOutcome(
@@ -121,11 +121,8 @@ def _nearest(arrays: dict[str, Tensor], epsilons: tuple[float, ...], *, sought: 
     clean = arrays["clean"]
     if not bool(clean.any()):
         return None
-    held = arrays["at"] >= len(epsilons)
-    distance = torch.where(held, torch.inf, arrays["distance"])
-    if "nearest" in arrays:
-        known = arrays["nearest"] >= 0
-        distance = torch.where(known & clean, arrays["nearest"], distance)
+    held = (arrays["at"] >= len(epsilons)) & (arrays["nearest"] < 0)
+    distance = torch.where(held, torch.inf, nearest(arrays))
     found = distance[clean].tolist()
     value, low, high = median(found)
     return Nearest(

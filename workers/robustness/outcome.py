@@ -114,8 +114,9 @@ class Worst(Value):
     before: Short
     after: Short
     epsilon: float = Field(description="The smallest budget that broke it.")
-    distance: float
+    distance: float = Field(description="Of the boundary on the way to what broke it, or of the nearest found.")
     by: Short = Field(description="The attack that found it.")
+    survives: bool | None = Field(None, description="Whether it breaks in 8 bits too; null where that is not asked.")
     changes: Annotated[tuple[Change, ...], Field(strict=False)] = ()
     line: Line | None = None
 

@@ -34,8 +34,8 @@ model reads ids, the embedding of the first of them is moved, relative to the me
 network, and no attack that anybody could make.
 
 Without `epsilons`, pictures get (1, 2, 4, 8, 16, 32) / 255 of the declared range, or a quarter, a half, once and twice
-the epsilon that the model's owner claims; series and tables 0.05 to 0.8 standard deviations; L2 as many times a quarter
-of the root of the number of elements.
+the epsilon that the model's owner claims; series and tables 0.05 to 0.8 standard deviations; L2 as many times half of
+the root of the number of elements.
 """
 _GOALS = """
 Classification: another class than the label; without labels, another than the network's own prediction, and shares are
@@ -71,8 +71,8 @@ _ARTIFACTS = (
     "Artifacts: `arrays.safetensors` with `clean`, `at` (the place of the smallest epsilon that breaks an example, the"
     " number of budgets where none does, -1 where it is not clean), `distance`, `by` and `before`, one for each"
     " example, and of the first adversarials, up to 32 MiB, `index`, `made` (raw units), `epsilon`, `after`,"
-    " `prediction`, `value` and `label`, with `unit` and `free`; `nearest` where the nearest was sought (-1: none"
-    " found), `shift` of numbers."
+    " `prediction`, `value` and `label`, with `unit` and `free`; `nearest` (how far it has to be moved at most, -1:"
+    " none found), `shift` of numbers."
 )
 
 

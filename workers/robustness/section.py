@@ -85,7 +85,7 @@ def _blocks(outcome: RobustnessOutcome) -> tuple[Block, ...]:
     blocks: list[Block] = [Prose(text=_asked(outcome)), *_measures(outcome)]
     if outcome.notes:
         blocks.append(Prose(text=" ".join(outcome.notes)[:4000]))
-    blocks += [tables.curve(outcome), tables.budgets(outcome)]
+    blocks.append(tables.curve(outcome))
     if outcome.verdicts:
         blocks.append(tables.verdicts(outcome))
     blocks.append(tables.attacks(outcome))
@@ -136,8 +136,8 @@ def _measures(outcome: RobustnessOutcome) -> list[Measure]:
             value=nearest.median, unit=tables.said_unit(outcome), low=nearest.low if both else None,
             high=nearest.high if both else None, n=nearest.n,
         )  # fmt: skip
-        how = "sought by DDN or FMN" if nearest.sought else "among the budgets tried"
-        note = f" {nearest.censored} of {nearest.n} held at every budget; the nearest adversarials are those {how}."
+        how = "were sought (DDN, FMN)" if nearest.sought else "are those of the attacks above, drawn in to the boundary"
+        note = f" For {nearest.censored} of {nearest.n} none was found; the nearest adversarials {how}."
         made.append(_measure("Median smallest perturbation, at most", "median_epsilon", outcome, number, note))
     return made
 

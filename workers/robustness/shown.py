@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,14 +16,32 @@ _STEPS = 1000
 _LINES = 4
 
 
-def worst(case: Case, arrays: dict[str, Tensor], stages: Sequence[str]) -> tuple[Worst, ...]:
-    """The examples broken by the least, at most as many as pictures are asked for."""
-    index = arrays["index"]
-    ordered = sorted(range(len(index)), key=lambda row: (float(arrays["distance"][index[row]]), int(index[row])))
-    return tuple(_worst(case, arrays, row, stages) for row in ordered[: case.parameters.pictures])
+def worst(
+    case: Case, arrays: dict[str, Tensor], stages: Sequence[str], survive: Mapping[str, bool]
+) -> tuple[Worst, ...]:
+    """The examples broken by the least, at most as many as pictures are asked for.
+
+    stages: names of the attacks. survive: by the number of an example, whether it breaks in 8 bits too, where that was
+    asked.
+    """
+    rows = ordered(arrays)[: case.parameters.pictures]
+    return tuple(_worst(case, arrays, row, stages, survive) for row in rows)
 
 
-def _worst(case: Case, arrays: dict[str, Tensor], row: int, stages: Sequence[str]) -> Worst:
+def ordered(arrays: dict[str, Tensor]) -> list[int]:
+    """The rows of what is stored, that broken by the least first."""
+    index, distance = arrays["index"], nearest(arrays)
+    return sorted(range(len(index)), key=lambda row: (float(distance[index[row]]), int(index[row])))
+
+
+def nearest(arrays: dict[str, Tensor]) -> Tensor:
+    """How far each example has to be moved at most, float64 (N,): drawn in or sought where it was, else as it broke."""
+    return torch.where(arrays["nearest"] >= 0, arrays["nearest"], arrays["distance"])
+
+
+def _worst(
+    case: Case, arrays: dict[str, Tensor], row: int, stages: Sequence[str], survive: Mapping[str, bool]
+) -> Worst:
     at = int(arrays["index"][row])
     truth = "" if case.aim.truth is None else _name(case, int(case.aim.truth[at]))
     line, changes = None, tuple[Change, ...]()
@@ -34,8 +52,8 @@ def _worst(case: Case, arrays: dict[str, Tensor], row: int, stages: Sequence[str
         line = _line(case, arrays["made"][row], at)
     return Worst(
         index=at, truth=truth, before=_said(case, arrays["before"][at]), after=_said(case, arrays["after"][row]),
-        epsilon=float(arrays["epsilon"][row]), distance=float(arrays["distance"][at]),
-        by=stages[int(arrays["by"][at])], changes=changes, line=line,
+        epsilon=float(arrays["epsilon"][row]), distance=float(nearest(arrays)[at]),
+        by=stages[int(arrays["by"][at])], survives=survive.get(str(at)), changes=changes, line=line,
     )  # fmt: skip
 
 

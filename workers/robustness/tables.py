@@ -7,6 +7,8 @@ from workers.robustness.outcome import At, Mean, RobustnessOutcome, Share, Worst
 
 _MOST_BUDGETS = 8
 """Columns of a table; with more it does not fit the page."""
+_WIDE = 3
+"""Columns with intervals, beside others."""
 _NO_CLEAN = "no example is right without an attack"
 
 
@@ -120,9 +122,15 @@ def attacks(outcome: RobustnessOutcome) -> Table:
     )  # fmt: skip
 
 
+def _telling(outcome: RobustnessOutcome) -> list[int]:
+    """The places of the budgets at which the most is open: nearest to half of what is right holds."""
+    half, curve = outcome.clean.value / 2, outcome.curve
+    return sorted(sorted(range(len(curve)), key=lambda place: (abs(curve[place].robust.value - half), place))[:_WIDE])
+
+
 def by_class(outcome: RobustnessOutcome) -> Table:
     """A row for each class."""
-    places = _some(len(outcome.curve))
+    places = _telling(outcome)
     heads = [Column(title=f"at {exact(float(f'{outcome.curve[p].epsilon:.4g}'))}", align="right") for p in places]
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (Word(value=each.name), Number(value=each.clean.n, count=True), share(each.clean),
@@ -134,7 +142,7 @@ def by_class(outcome: RobustnessOutcome) -> Table:
         columns=(Column(title="Class"), Column(title="n", align="right"), Column(title="No attack", align="right"),
                  *heads),
         rows=rows,
-        note="Brackets: 95 %, Wilson. Classes with few examples tell little: compare intervals, not values.",
+        note="Brackets: 95 %, Wilson. The budgets that tell the most. Classes with few examples tell little.",
     )  # fmt: skip
 
 
@@ -143,15 +151,16 @@ def worst(outcome: RobustnessOutcome) -> Table:
     rows = tuple(
         (Number(value=each.index, count=True), Word(value=each.truth) if each.truth else Blank(because="a number"),
          Word(value=each.before), Word(value=each.after), _epsilon(each.epsilon), Number(value=each.distance),
-         Word(value=each.by))
+         Word(value=each.by), *(() if each.survives is None else (Word(value="yes" if each.survives else "no"),)))
         for each in outcome.worst
     )  # fmt: skip
+    rounded = (Column(title="Survives 8 bits"),) if outcome.worst[0].survives is not None else ()
     truth = "Label" if outcome.judged == "labels" else "Predicted"
     return Table(
         title="Broken by the least",
         columns=(Column(title="Example", align="right"), Column(title=truth), Column(title="Before"),
                  Column(title="After"), Column(title="Smallest epsilon", align="right"),
-                 Column(title="Distance", unit=said_unit(outcome), align="right"), Column(title="By")),
+                 Column(title="Distance", unit=said_unit(outcome), align="right"), Column(title="By"), *rounded),
         rows=rows,
         note="Chosen for being broken by the smallest distance; the order says nothing of the other examples.",
     )  # fmt: skip

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from workers.attack.found import Found, Stage
+from workers.attack.goal import Goal
+from workers.attack.minimum.draw_in import drawn_in
 from workers.attack.minimum.search import Minimum
-from workers.attack.space import SLACK, Space
+from workers.attack.space import SLACK, Space, per_row
+from workers.attack.victim import Asked, Victim
 
 _TAIL = 0.025
 
@@ -40,12 +43,40 @@ def together(found: Found, name: str, stage: Stage, made: Tensor, distance: Tens
     )
 
 
-def with_minimum(found: Found, nearest: Minimum) -> Found:
-    """`found`, with the nearest adversarials."""
+def with_minimum(found: Found, nearest: Minimum, victim: Victim, goal: Goal, x: Tensor, space: Space) -> Found:
+    """`found`, with what the nearest adversarials break at smaller budgets.
+
+    Those lie at the boundary, where rounding undoes them; each is moved on to the end of its budget where that breaks
+    the example too.
+    """
+    epsilons = torch.tensor(found.epsilons, dtype=torch.float64)
+    at = torch.bucketize(nearest.distance.cpu(), epsilons * (1 + SLACK))
+    lower = (nearest.found.cpu() & found.clean & (at < found.at)).nonzero().flatten()
+    if len(lower) == 0:
+        stage = Stage(name="minimum", asked=nearest.asked, broke=())
+        return together(found, "minimum", stage, found.made, found.distance, torch.zeros_like(found.clean))
+    rows, around = lower.to(x.device), space.take(lower)
+    ends = (epsilons[at[lower]] / nearest.distance.cpu()[lower]).to(x)
+    further = x[rows] + per_row(ends, x) * (nearest.made[rows] - x[rows])
+    further = around.project(x[rows], further, epsilons[at[lower]].to(x.device))
+    breaks = goal.broken(victim.outputs(further, rows), rows)
+    made = nearest.made.clone()
+    made[rows] = torch.where(per_row(breaks, x).bool(), further, nearest.made[rows])
+    distance = torch.full_like(found.distance, torch.inf)
+    distance[lower] = around.distance(x[rows].double(), made[rows].double()).cpu()
     stage = Stage(name="minimum", asked=nearest.asked, broke=())
-    reached = nearest.found & nearest.clean
-    distance = torch.where(reached.cpu(), nearest.distance.cpu(), torch.inf)
-    return together(found, "minimum", stage, nearest.made, distance, reached)
+    return together(found, "minimum", stage, made, distance, torch.isfinite(distance))
+
+
+def to_boundary(victim: Victim, goal: Goal, x: Tensor, space: Space, found: Found) -> tuple[Tensor, Asked]:
+    """How near each adversarial can be drawn in, float64 (N,), -1 where there is none; and what that cost."""
+    asked, nearest = victim.whose(), torch.full_like(found.distance, -1.0)
+    index = (found.clean & (found.at < len(found.epsilons))).nonzero().flatten()
+    if len(index):
+        rows = index.to(x.device)
+        near = drawn_in(victim, goal, x, space, rows, found.made[rows])
+        nearest[index] = space.take(index).distance(x[rows].double(), near.double()).cpu()
+    return nearest, asked
 
 
 def with_each(found: Found, name: str, others: Sequence[Found], x: Tensor, space: Space) -> Found:
