@@ -22,9 +22,10 @@ def nearest_unlike(
 ) -> tuple[Tensor, Tensor]:
     """What breaks each of these examples on the way to a given row, (rows, ...), and whether there is such, (rows,).
 
-    index: int64 (rows,), of examples of x (N, ...). data: (M, ...), raw units, at least one row. Of each example the
-    `most` nearest rows are asked, as they would be within bounds and with what may not change as in the example, so
-    that more rows cost no more queries; the nearest that breaks it is drawn in. Where none does, the example itself.
+    index: int64 (rows,), of examples of x (N, ...). data: (M, ...), raw units, at least one row. For each example
+    `most` rows are asked, as they would be within bounds and with what may not change as in the example, so that more
+    rows cost no more queries: the nearest half of them one by one, the others ever further apart, as the nearest are
+    often all of the example's own answer. The nearest that breaks it is drawn in. Where none does, the example itself.
     Raises ValueError where the data are not of the examples' shape.
     """
     if data.ndim != x.ndim or data.shape[1:] != x.shape[1:] or len(data) == 0:
@@ -53,8 +54,8 @@ def _legal(own: Tensor, data: Tensor, space: Space) -> Tensor:
 
 
 def _nearest(x: Tensor, space: Space, index: Tensor, data: Tensor, most: int) -> Tensor:
-    """The rows of data in the order in which they are near, int64 (rows, up to most); -1 where a row is not finite or
-    is the example itself."""
+    """Rows of data, the nearer first, int64 (rows, up to most); -1 where one is not finite or is the example itself."""
+    ranks = _ranks(len(data), most).to(data.device)
     finite = torch.isfinite(data.flatten(1)).all(1)
     whole = torch.where(finite.reshape(-1, *[1] * (data.ndim - 1)), data, 0.0)
     order = []
@@ -63,5 +64,15 @@ def _nearest(x: Tensor, space: Space, index: Tensor, data: Tensor, most: int) ->
         distance = legal.distance(own, _legal(own, whole, legal))
         distance = torch.where(finite & (distance > 0), distance, torch.inf)
         near, rows = distance.sort(stable=True)
-        order.append(torch.where(torch.isinf(near), -1, rows)[:most])
+        order.append(torch.where(torch.isinf(near), -1, rows)[ranks])
     return torch.stack(order) if order else torch.empty(0, 0, dtype=torch.int64, device=x.device)
+
+
+def _ranks(rows: int, most: int) -> Tensor:
+    """Which of so many rows in order are asked, int64 (up to most,): half at the front, half ever further apart."""
+    if rows <= most:
+        return torch.arange(rows)
+    near = max(1, most // 2)
+    share = torch.arange(1, most - near + 1, dtype=torch.float64) / max(1, most - near)
+    far = near - 1 + torch.pow(float(rows - near), share).round().to(torch.int64)
+    return torch.unique(torch.cat([torch.arange(near), far.clamp(max=rows - 1)]))
