@@ -63,7 +63,7 @@ CHECKS: dict[str, Check] = {
     ),
     "gradients lead": Check(
         question="Does a gradient tell what happens a tenth of the budget away?",
-        expected="a correlation of at least 0.5", run=gradients.lead, gradients=True,
+        expected="a correlation of at least 0.9", run=gradients.lead, gradients=True,
     ),
     "curve": Check(
         question="Does the curve fall, and does each of its adversarials break again?", expected="all of them",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,6 +17,10 @@ from workers.attack.space import Space, per_row
 from workers.attack.victim import Network, Victim
 
 Told = Callable[[float, str], None]
+
+
+BLOCK_BYTES = 16 << 20
+"""Of random inputs that are made at a time."""
 
 
 class Attack(Protocol):
@@ -93,17 +97,17 @@ class Examined:
         """Whether the goal is reached by these inputs, bool (rows,), on the CPU."""
         return self.goal.broken(self.victim.outputs(made, index), index).cpu()
 
-    def around(self, at: int, epsilon: float, count: int, tag: str, seeds: Sequence[int] | None = None) -> Tensor:
+    def around(self, at: int, epsilon: float, count: int, tag: str) -> Tensor:
         """Random legal inputs (count, ...) at distance epsilon from example `at`, less where bounds end.
 
         Every second one of L-infinity has each number changed by less than epsilon, the others all by epsilon.
         """
         rows = torch.full((count,), at)
         space, x = self.space.take(rows), self.x[rows]
-        draws = torch.Generator().manual_seed(mixed((seeds or self.seeds)[at], tag))
-        moves = torch.randn(x.shape, generator=draws, dtype=torch.float64).to(x)
+        draws = torch.Generator().manual_seed(mixed(self.seeds[at], tag))
+        moves = torch.randn(x.shape, generator=draws, dtype=x.dtype).to(x)
         if space.norm == "linf":
-            inner = 2 * torch.rand(x.shape, generator=draws, dtype=torch.float64).to(x) - 1
+            inner = 2 * torch.rand(x.shape, generator=draws, dtype=x.dtype).to(x) - 1
             moves = torch.where(per_row(torch.arange(count) % 2, x) > 0, inner, moves.sign())
         else:
             moves = moves / per_row(moves.flatten(1).norm(dim=1), x)
@@ -112,6 +116,18 @@ class Examined:
             moves = torch.where(space.free, moves, 0.0)
             moves = moves / per_row(moves.flatten(1).norm(dim=1).clamp(min=1e-30), x)
         return space.project(x, x + moves * epsilon * space.unit, epsilons)
+
+    def tries(self, at: int, epsilon: float, count: int, tag: str) -> Iterator[Tensor]:
+        """So many of `around`, in blocks that memory is no question of."""
+        block = min(count, max(2, BLOCK_BYTES // max(1, self.x[at].numel() * self.x.element_size())))
+        for start in range(0, count, block):
+            yield self.around(at, epsilon, min(block, count - start), f"{tag} {start}")
+
+    def lucky(self, at: int, epsilon: float, count: int, tag: str) -> bool:
+        """Whether one of so many random inputs breaks example `at`."""
+        return any(
+            bool(self.broken(made, torch.full((len(made),), at)).any()) for made in self.tries(at, epsilon, count, tag)
+        )
 
     def movable(self, at: int) -> int:
         """How many numbers of example `at` may change."""

@@ -83,7 +83,7 @@ def planted(examined: Examined, found: Found) -> Seen:
     lucky = 0
     for at in range(len(some)):
         examined.told(0.3 + 0.2 * at / len(some), "random inputs")
-        lucky += bool(some.broken(some.around(at, epsilon, TRIES, "luck"), torch.full((TRIES,), at)).any())
+        lucky += some.lucky(at, epsilon, TRIES, "luck")
     n = len(some)
     if lucky > LUCK * n:
         raise NotRun(
@@ -135,17 +135,20 @@ def plant(examined: Examined, rows: Tensor, epsilon: float) -> Heads | None:
 
 def _head(examined: Examined, at: int, epsilon: float) -> tuple[Tensor, Tensor, Tensor, int] | None:
     """(weight, bias, the planted input, the example): Fisher's linear discriminant of one against many."""
-    points = torch.cat((examined.x[at : at + 1], examined.around(at, epsilon, AROUND + 2 * PLANTABLE, "planted")))
-    others, candidates = points[: 1 + AROUND], points[1 + AROUND :: 2]
-    network = examined.features or _flat(examined)
-    with torch.no_grad():
-        read = network(torch.cat((others, candidates)), torch.full((len(others) + len(candidates),), at))
-    examined.victim.asked.forwards += len(read)
-    given = read.double()
-    if not bool(given.isfinite().all()):
+    reader = replace(examined.victim, network=examined.features or _flat(examined))
+
+    def read(made: Tensor) -> Tensor:
+        return reader.outputs(made, torch.full((len(made),), at))
+
+    around = [read(made) for made in examined.tries(at, epsilon, AROUND, "around")]
+    candidates = [made[::2] for made in examined.tries(at, epsilon, 2 * PLANTABLE, "planted")]
+    low = torch.cat((read(examined.x[at : at + 1]), *around))
+    dtype = low.dtype
+    low, high = low.double(), torch.cat([read(made) for made in candidates]).double()
+    if not bool(low.isfinite().all() and high.isfinite().all()):
         return None
-    centre = given[: len(others)].mean(0)
-    low, high = given[: len(others)] - centre, given[len(others) :] - centre
+    centre = low.mean(0)
+    low, high = low - centre, high - centre
     whitened = _whiten(low, high)
     lengths = (whitened * high).sum(1)
     chosen = int(lengths.argmax())
@@ -155,7 +158,7 @@ def _head(examined: Examined, at: int, epsilon: float) -> tuple[Tensor, Tensor, 
         return None
     weight = weight * (LOGITS / (reach - nearest))
     bias = -(weight @ centre) - LOGITS * (reach - INSIDE * (reach - nearest)) / (reach - nearest)
-    return weight.to(read.dtype), bias.to(read.dtype), candidates[chosen], at
+    return weight.to(dtype), bias.to(dtype), torch.cat(candidates)[chosen], at
 
 
 def _whiten(low: Tensor, high: Tensor) -> Tensor:

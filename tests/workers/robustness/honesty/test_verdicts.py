@@ -79,7 +79,7 @@ FLAGS = {
     "quantised": ("gradients there", "black box"),
     "saturated": ("softmax not saturated",),
     "random": ("same answer twice", "curve"),
-    "shattered": ("black box",),
+    "shattered": ("gradients lead",),
     "replaced": ("finite differences", "gradients lead", "black box"),
     "detached": ("graph to the input",),
     "probabilities": ("logits or probabilities",),
@@ -92,11 +92,6 @@ FLAGS = {
 def test_each_way_of_hiding_raises_its_own_flag(name: str) -> None:
     found = verdicts(name)
     assert {flag: found[flag].verdict for flag in FLAGS[name]} == dict.fromkeys(FLAGS[name], "fail")
-
-
-@pytest.mark.slow
-def test_waves_that_shatter_gradients_are_seen_to_lead_nowhere() -> None:
-    assert verdicts("shattered")["gradients lead"].verdict in {"warn", "fail"}
 
 
 @pytest.mark.slow
