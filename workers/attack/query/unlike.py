@@ -75,4 +75,5 @@ def _ranks(rows: int, most: int) -> Tensor:
     near = max(1, most // 2)
     share = torch.arange(1, most - near + 1, dtype=torch.float64) / max(1, most - near)
     far = near - 1 + torch.pow(float(rows - near), share).round().to(torch.int64)
-    return torch.unique(torch.cat([torch.arange(near), far.clamp(max=rows - 1)]))
+    ranks: Tensor = torch.unique(torch.cat([torch.arange(near), far.clamp(max=rows - 1)]))
+    return ranks
