@@ -24,6 +24,8 @@ from workers.analyses import (
     neuron_conductance,
     occlusion,
     robustness,
+    robustness_layers,
+    robustness_tabular,
     saliency,
     smoothgrad,
 )
@@ -55,4 +57,6 @@ KINDS = Registry(
     lime_layers.KIND,
     corruption.KIND,
     robustness.KIND,
+    robustness_layers.KIND,
+    robustness_tabular.KIND,
 )

@@ -45,7 +45,7 @@ def picture(case: Case, arrays: Mapping[str, Tensor]) -> list[tuple[Shown, bytes
         " layers can be compared; all is above zero.",
     )
     names = [f"example {at}" for at in index.tolist()]
-    return [(said, layer_strip(shown, maps, "share", names=names, meaning="the deeper, the farther carried"))]
+    return [(said, layer_strip(shown, maps, "share", names=names, meaning="the bluer, the farther carried"))]
 
 
 def _carried(clean: Tensor, changed: Tensor, channel: int) -> Tensor:

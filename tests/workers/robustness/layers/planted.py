@@ -20,18 +20,19 @@ def linear(weight: Tensor) -> nn.Linear:
 
 
 class Loud(nn.Module):
-    """Four numbers, of which the first tells the class: its fine print, the last number, is made ten times as large by
-    `loud`, and tips the class then."""
+    """Pictures of 2 x 2, whose first pixel tells the class by its sign. `loud` makes the last pixel ten times as large,
+    and the sum of both decides: a little there tips the class."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.flat = nn.Flatten()
         self.even = linear(2 * torch.eye(4))
         self.loud = linear(torch.diag(torch.tensor([1.0, 1.0, 1.0, 10.0])))
         self.out = linear(torch.tensor([[1.0, 0.0, 0.0, 1.0], [-1.0, 0.0, 0.0, -1.0]]))
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, 2)."""
-        found: Tensor = self.out(self.loud(self.even(x)))
+        found: Tensor = self.out(self.loud(self.even(self.flat(x))))
         return found
 
 
@@ -43,12 +44,13 @@ def facts(shape: tuple[int, ...], classes: int, low: float = -5.0, high: float =
 
 
 def loud(examples: int = 24) -> Subject:
-    """Examples of both classes by the sign of their first number; the last is small in all."""
+    """Examples of both classes, the first pixel 0.5 to 0.8 on either side of zero, and the last about zero."""
     stream = torch.Generator().manual_seed(3)
     x = torch.rand(examples, 4, generator=stream) + 0.5
-    x[:, 0] *= torch.where(torch.arange(examples) % 2 == 0, 1.0, -1.0)
-    x[:, 3] = 0.02 * (torch.rand(examples, generator=stream) - 0.5)
-    return subject(Loud().eval(), x, torch.arange(examples) % 2, facts((4,), 2))
+    x[:, 0] = (0.5 + 0.3 * torch.rand(examples, generator=stream)) * (1.0 - 2.0 * (torch.arange(examples) % 2))
+    x[:, 3] = 0.001 * (torch.rand(examples, generator=stream) - 0.5)
+    network = Loud().eval().requires_grad_(requires_grad=False)
+    return subject(network, x.reshape(-1, 1, 2, 2), torch.arange(examples) % 2, facts((1, 2, 2), 2))
 
 
 def spots(examples: int = 40) -> Subject:

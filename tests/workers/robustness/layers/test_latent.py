@@ -43,7 +43,7 @@ def true_budget(weight, h):
 def test_at_a_linear_head_the_budget_is_the_margin_over_both_norms():
     weight, h = head()
     found = ask(lambda values, _: values @ weight.T, h, asked=search(steps=20))
-    torch.testing.assert_close(found.rho, true_budget(weight, h).double(), rtol=0.01, atol=0)
+    torch.testing.assert_close(found.rho, true_budget(weight, h).double(), rtol=0.02, atol=0)
     assert found.asked.gradients > 0
 
 
