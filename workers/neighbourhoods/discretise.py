@@ -28,6 +28,8 @@ NONE = -1
 
 _PERCENTS = {"quartile": [25, 50, 75], "decile": [10, 20, 30, 40, 50, 60, 70, 80, 90]}
 _DEPTH = 3
+_COUNTED = 16
+"""Strata of a column up to which counting is quicker than a search."""
 """Of the entropy tree, as in lime: at most 8 bins."""
 _DIGITS = (6, 9, 17)
 
@@ -173,6 +175,8 @@ class Stacked:
     def codes(self, first: int, draws: Floats) -> Codes:
         """(c, n), of columns from number `first` on, from uniform draws in [0, 1): as RandomState.choice has it."""
         among = self.cumulative[first : first + len(draws)]
+        if max(map(len, among)) <= _COUNTED:
+            return _counted(among, draws)
         return np.stack([np.searchsorted(each, row, "right") for each, row in zip(among, draws, strict=True)])
 
     def values(self, first: int, codes: Codes, draws: Floats) -> Floats:
@@ -186,6 +190,15 @@ class Stacked:
     def places(self, first: int, codes: Codes) -> Codes:
         """Where the strata `codes` (c, n), of columns from number `first` on, stand."""
         return np.asarray(codes + self.first[first : first + len(codes), None])
+
+
+def _counted(among: Sequence[Floats], draws: Floats) -> Codes:
+    """How many of the ascending numbers `among`, of each row, are no larger than its draws: as a search finds it."""
+    made = np.zeros(draws.shape, dtype=np.int8)
+    for at in range(max(map(len, among))):
+        border = np.array([each[at] if at < len(each) else np.inf for each in among])
+        made += border[:, None] <= draws
+    return made.astype(np.int64)
 
 
 def _cumulative(shares: Floats) -> Floats:

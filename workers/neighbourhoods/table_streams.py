@@ -39,13 +39,13 @@ class Drawable:
 
     def written(self, values: Floats) -> Floats:
         """Rows (n, inputs), of values (K, n)."""
-        rows = np.repeat(self.row[None], values.shape[1], axis=0)
+        across = np.repeat(self.row[:, None], values.shape[1], axis=1)  # column by column, and turned at the end
         alone = np.array([not self.columns[each].one_hot for each in self.kept], dtype=np.bool_)
         places = [self.columns[each].places[0] for each in self.kept[alone]]
-        rows[:, places] = values[alone].T
+        across[places] = values if alone.all() else values[alone]
         for feature in np.flatnonzero(~alone):
-            self.columns[self.kept[feature]].write(rows, values[feature])
-        return rows
+            self.columns[self.kept[feature]].write(across.T, values[feature])
+        return np.ascontiguousarray(across.T)
 
 
 class Binned:
@@ -68,17 +68,22 @@ class Binned:
         values = np.empty((columns, count))
         for some in _parts(columns, count):
             values[some] = self._within(some.start, codes[some], example)
-        z = (codes[self._of.kept] == self._code[:, None]).T.astype(np.float64)
-        drawn = self._of.written(values[self._of.kept])
+        if len(self._of.kept) < columns:
+            codes, values = codes[self._of.kept], values[self._of.kept]
+        z = (codes == self._code[:, None]).T.astype(np.float64, order="C")
+        drawn = self._of.written(values)
         z[:example], drawn[:example], self._begun = 1.0, self._of.row, self._begun or count > 0
         return Samples(z=z, distances=np.sqrt((1 - z).sum(axis=1)), drawn=drawn)
 
     def _within(self, first: int, codes: Codes, example: int) -> Floats:
         """(c, n); a stratum of one number takes no draw, nor does the example."""
         wide = self._strata.wide.take(self._strata.places(first, codes))
-        wide[:, :example] = False
         draws = np.zeros(codes.shape)
-        draws[wide] = self._random.random_sample(int(wide.sum()))
+        if wide[:, example:].all():
+            draws[:, example:] = self._random.random_sample((len(codes), codes.shape[1] - example))
+        else:
+            wide[:, :example] = False
+            draws[wide] = self._random.random_sample(int(wide.sum()))
         return self._strata.values(first, codes, draws)
 
 

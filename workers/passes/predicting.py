@@ -93,6 +93,8 @@ class Predicting:
     def _numbers(self, inputs: tuple[Tensor, ...], targets: tuple[Target, ...]) -> Floats:
         rows = len(inputs[0])
         output = self.network(*padded(inputs, self.batch or 1))
+        if _alike(targets):
+            return _elements(targets, output, rows)
         read = [self._read(target, output, inputs, rows) for target in targets]
         return np.stack([each.double().cpu().numpy() for each in read], axis=1)
 
@@ -101,3 +103,22 @@ class Predicting:
             chosen = target.read(output)[:rows]
             return target.select(Beside(chosen, inputs[compared_input(inputs)]), rows)
         return target.select(output, rows)
+
+
+def _alike(targets: tuple[Target, ...]) -> bool:
+    """Whether all name one element, on one scale, the same for all rows: they are then read together."""
+    return all(
+        target.scale in ("logit", "probability") and not target.places and target.count == 1
+        and (target.scale, target.output, target.axis) == (targets[0].scale, targets[0].output, targets[0].axis)
+        for target in targets
+    )  # fmt: skip
+
+
+def _elements(targets: tuple[Target, ...], output: object, rows: int) -> Floats:
+    """(rows, targets), of targets that are alike: one softmax for all."""
+    chosen = targets[0].read(output)[:rows]
+    if targets[0].scale == "probability":
+        chosen = torch.softmax(chosen, dim=targets[0].axis)
+    named = [target.index for target in targets if target.index is not None]
+    where = np.ravel_multi_index(tuple(torch.cat(named).T.cpu().numpy()), tuple(chosen.shape[1:]))
+    return np.asarray(chosen.flatten(1)[:, torch.from_numpy(where)].double().cpu().numpy())

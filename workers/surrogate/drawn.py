@@ -7,10 +7,12 @@ is left out and counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.surrogate.asked import Known
 from workers.surrogate.neighbourhood import Floats, Neighbourhood, Predict, Samples
 from workers.surrogate.refusal import NoSurrogate
 from workers.surrogate.settings import Settings
@@ -33,7 +35,7 @@ class Drawn:
         self._neighbourhood, self._predict, self._rows = neighbourhood, predict, settings.rows
         self._together = 2 if settings.paired else 1
         self._stream = neighbourhood.stream(seed, settings.paired)
-        self._known: dict[bytes, int] = {}
+        self._known = Known()
         self._answers: Floats | None = None
         self.z: Floats = np.empty((0, len(neighbourhood.names)))
         self.distances: Floats = np.empty(0)
@@ -69,20 +71,17 @@ class Drawn:
                 "What is left out of a feature must stay an input that the network can take: choose another fill.",
             )
         before = self.values if len(self.values) else np.empty((0, values.shape[1]))
-        self.z = np.concatenate([self.z, samples.z[kept]])
-        self.distances = np.concatenate([self.distances, samples.distances[kept]])
-        self.values = np.concatenate([before, values[kept]])
-        self.cluster = np.concatenate([self.cluster, cluster[kept]])
+        self.z = _behind(self.z, samples.z, kept)
+        self.distances = _behind(self.distances, samples.distances, kept)
+        self.values = _behind(before, values, kept)
+        self.cluster = _behind(self.cluster, cluster, kept)
 
     def _values(self, samples: Samples, told: Told) -> Floats:
         """(n, L), of which equal samples share a row of the answers."""
-        first, before = list[int](), len(self._known)
-        where = np.empty(len(samples), dtype=np.int64)
-        for at, key in enumerate(_keys(samples)):
-            where[at] = number = self._known.setdefault(key, len(self._known))
-            if number == before + len(first):
-                first.append(at)
-        new = Samples(samples.z[first], samples.distances[first], samples.drawn[first])
+        where, first = self._known.number(samples)
+        new = samples
+        if len(first) < len(samples):
+            new = Samples(samples.z[first], samples.distances[first], samples.drawn[first])
         parts = [] if self._answers is None else [self._answers]
         for start in range(0, len(new), self._rows):
             part = new.part(start, start + self._rows)
@@ -98,16 +97,10 @@ class Drawn:
         return values
 
 
-def _keys(samples: Samples) -> list[bytes]:
-    """One for each sample, equal where the network reads the same."""
-    z, drawn = samples.z, np.ascontiguousarray(samples.drawn).reshape(len(samples), -1)
-    parts = [np.packbits(z != 0, axis=1) if bool(((z == 0) | (z == 1)).all()) else _octets(z)]
-    if not (drawn.shape == z.shape and np.array_equal(drawn, z)):
-        parts.append(_octets(drawn))
-    rows = np.ascontiguousarray(np.concatenate(parts, axis=1))
-    keys: list[bytes] = rows.view(f"V{rows.shape[1]}").ravel().tolist()
-    return keys
+_Numbers = TypeVar("_Numbers", bound=np.generic)
 
 
-def _octets(rows: NDArray[np.generic]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(rows).view(np.uint8)
+def _behind(before: NDArray[_Numbers], rows: NDArray[_Numbers], kept: NDArray[np.bool_]) -> NDArray[_Numbers]:
+    """The rows that are kept, behind those before; what would be the same is not copied."""
+    some = rows if kept.all() else rows[kept]
+    return np.concatenate([before, some]) if len(before) else some

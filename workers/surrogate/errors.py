@@ -25,11 +25,12 @@ nothing, and a division by nothing would say anything."""
 class Clusters:
     """What was drawn together: one or two samples in a row. The example, first of all samples, is left out.
 
-    start: (clusters,), the first sample of each, in samples behind the example. second: of those with two, the place of
-    the second; first: of the same, that of the first.
+    start: (clusters,), the first sample of each, in samples behind the example. two: the clusters with two; second: of
+    those, the place of the second; first: of the same, that of the first.
     """
 
     start: NDArray[np.int64]
+    two: NDArray[np.int64]
     first: NDArray[np.int64]
     second: NDArray[np.int64]
 
@@ -40,7 +41,7 @@ class Clusters:
         opens = np.ones(len(behind), dtype=np.bool_)
         opens[1:] = behind[1:] != behind[:-1]
         second = np.flatnonzero(~opens)
-        return cls(np.flatnonzero(opens), second - 1, second)
+        return cls(np.flatnonzero(opens), np.cumsum(opens)[second] - 1, second - 1, second)
 
     def __len__(self) -> int:
         """How many."""
@@ -50,18 +51,22 @@ class Clusters:
         """(clusters, ...), of (samples behind the example, ...)."""
         if len(self) == len(rows):
             return rows
-        return np.asarray(np.add.reduceat(rows, self.start, axis=0))
+        made = rows[self.start]
+        made[self.two] += rows[self.second]
+        return made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sandwich:
     """What is the same for every label that is fitted to the same features.
 
-    bread: (n, k), each sample's centred features times (zz + alpha)⁻¹ and the root of its weight. own, other: (n,),
-    the leverage correction's factors of a residual and of its cluster's other one. root: (n,), of the weights.
+    scaled: (n, k), each sample's centred features times the root of its weight. bread: (k, k), (zz + alpha)⁻¹. own,
+    other: (n,), the leverage correction's factors of a residual and of its cluster's other one. root: (n,), of the
+    weights.
     """
 
     clusters: Clusters
+    scaled: Floats
     bread: Floats
     root: Floats
     own: Floats
@@ -73,34 +78,36 @@ class Sandwich:
         total: Σw, of all samples."""
         root = np.sqrt(weights)
         scaled = z * root[:, None]
-        bread = solved(zz, scaled.T, alpha).T
-        own, other = _corrections(clusters, scaled, bread, root / np.sqrt(total))
-        return cls(clusters, bread, root, own, other)
+        bread = solved(zz, np.eye(len(zz)), alpha)
+        own, other = _corrections(clusters, scaled, scaled @ bread, root / np.sqrt(total))
+        return cls(clusters, scaled, bread, root, own, other)
 
-    def influence(self, residual: Floats) -> Floats:
-        """(clusters, k): how each cluster moved the coefficients; they add up to nothing. residual: (n,)."""
+    def covariance(self, residual: Floats) -> Floats:
+        """(k, k), of the coefficients. residual: (n,)."""
         weighted = self.root * residual
         corrected = self.own * weighted
         first, second = self.clusters.first, self.clusters.second
         corrected[first] += self.other[first] * weighted[second]
         corrected[second] += self.other[second] * weighted[first]
-        moved = self.clusters.summed(self.bread * corrected[:, None])
-        return np.asarray(moved - moved.mean(axis=0))
+        moved = self.clusters.summed(self.scaled * corrected[:, None])
+        moved -= moved.mean(axis=0)
+        influence = moved @ self.bread
+        return np.asarray((influence.T @ influence) * (len(moved) / (len(moved) - 1)))
 
 
-def standard_errors(influence: Floats) -> Floats:
-    """(k,), of influences (clusters, k), or of any linear combination of their columns."""
-    clusters = len(influence)
-    return np.asarray(np.sqrt(np.square(influence).sum(axis=0) * clusters / (clusters - 1)))
+def standard_errors(covariance: Floats) -> Floats:
+    """(k,), of the coefficients. covariance: (k, k)."""
+    return np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
 
 
-def _corrections(clusters: Clusters, scaled: Floats, bread: Floats, mean: Floats) -> tuple[Floats, Floats]:
-    """The rows of (1 - H)^(-1/2), H being the hat matrix of a cluster: on and off its diagonal."""
-    free = np.maximum(1 - (scaled * bread).sum(1) - np.square(mean), _LEAST_FREE)
+def _corrections(clusters: Clusters, scaled: Floats, hat: Floats, mean: Floats) -> tuple[Floats, Floats]:
+    """The rows of (1 - H)^(-1/2), H being the hat matrix of a cluster: on and off its diagonal. hat: scaled times the
+    bread."""
+    free = np.maximum(1 - np.einsum("nk,nk->n", scaled, hat) - np.square(mean), _LEAST_FREE)
     own, other = 1 / np.sqrt(free), np.zeros_like(free)
     i, j = clusters.first, clusters.second
     a, c = free[i], free[j]
-    b = -(scaled[i] * bread[j]).sum(1) - mean[i] * mean[j]
+    b = -np.einsum("nk,nk->n", scaled[i], hat[j]) - mean[i] * mean[j]
     root = np.sqrt(np.maximum(a * c - b * b, _LEAST_FREE**2))
     scale = root * np.sqrt(a + c + 2 * root)
     own[i], own[j] = (c + root) / scale, (a + root) / scale

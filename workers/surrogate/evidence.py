@@ -40,7 +40,9 @@ class Evidence:
     """Samples with their weights under one kernel width.
 
     z: (n, K) and y: (n, L), about the example's own, which is the first row. weights: (n,). example: (K,), its z.
-    values: (L,), f(x). clusters: of the others. example_sums: (D, D) and groups: (G, D, D), moments, D = 1 + K + L.
+    values: (L,), f(x). other: (n,), whether a sample is other than the example. known: (K,), whether a feature varies
+    beside the example in samples enough for a coefficient to have an error. clusters: of the others. example_sums:
+    (D, D) and groups: (G, D, D), moments, D = 1 + K + L.
     """
 
     z: Floats
@@ -49,6 +51,8 @@ class Evidence:
     width: float
     example: Floats
     values: Floats
+    other: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     clusters: Clusters
     example_sums: Floats
     groups: Floats
@@ -62,7 +66,8 @@ class Evidence:
                 "Ask for more samples, or for more features to vary.",
             )
         z, y, weights = drawn.z - drawn.z[0], drawn.values - drawn.values[0], kernel(drawn.distances, width)
-        told = _told(z, weights)
+        other = np.asarray((z != 0).any(axis=1))
+        told = _told(weights, other)
         if told < _LEAST_EFFECTIVE:
             raise NoSurrogate(
                 f"under the kernel width {width:.4g} the samples weigh as much as {told:.1f} would",
@@ -72,7 +77,7 @@ class Evidence:
         count = min(_groups(1 + z.shape[1] + y.shape[1]), len(clusters))
         group = (drawn.cluster[1:] - 1) % count
         return cls(
-            z, y, weights, width, drawn.z[0], drawn.values[0], clusters,
+            z, y, weights, width, drawn.z[0], drawn.values[0], other, _known(z[1:], weights[1:]), clusters,
             moments(z[:1], y[:1], weights[:1]), grouped(z[1:], y[1:], weights[1:], group, count),
         )  # fmt: skip
 
@@ -120,25 +125,28 @@ class Evidence:
     def under(self, width: float) -> Floats | None:
         """(1, D, D): the moments of all samples under another kernel width; None where too few keep weight."""
         weights = self.weights ** ((self.width / width) ** 2)
-        return moments(self.z, self.y, weights)[None] if _told(self.z, weights) >= _LEAST_EFFECTIVE else None
-
-    def known(self) -> NDArray[np.bool_]:
-        """(K,): whether a feature varies beside the example in samples enough for a coefficient to have an error.
-
-        A category or bin that the background does not have is the row's own alone: its coefficient is what the
-        surrogate misses of the example, and no other run would say otherwise.
-        """
-        weights = self.weights[1:, None]
-        about = self.z[1:] - (weights * self.z[1:]).sum(axis=0) / weights.sum()
-        each = weights * np.square(about)
-        sums, squares = each.sum(axis=0), np.square(each).sum(axis=0)
-        some = sums > _NO_SPREAD * (weights * np.square(self.z[1:])).sum(axis=0)
-        return np.asarray(some & (np.square(sums) >= _LEAST * squares))
+        return moments(self.z, self.y, weights)[None] if _told(weights, self.other) >= _LEAST_EFFECTIVE else None
 
 
-def _told(z: Floats, weights: Floats) -> float:
-    """How many samples weigh as much; copies of the example, of which few features make many, tell nothing."""
-    return min(effective(weights), effective(weights[z.any(axis=1)]))
+def _known(z: Floats, weights: Floats) -> NDArray[np.bool_]:
+    """(K,), of samples beside the example.
+
+    A category or bin that the background does not have is the row's own alone: its coefficient is what the surrogate
+    misses of the example, and no other run would say otherwise.
+    """
+    total = weights.sum()
+    mean = weights @ z / total
+    about = z - mean
+    sums = weights @ np.square(about, out=about)
+    squares = np.square(weights) @ np.square(about, out=about)
+    some = sums > _NO_SPREAD * (sums + total * np.square(mean))
+    return np.asarray(some & (np.square(sums) >= _LEAST * squares))
+
+
+def _told(weights: Floats, other: NDArray[np.bool_]) -> float:
+    """How many samples weigh as much; copies of the example, of which few features make many, tell nothing. other:
+    (n,), which are no copies."""
+    return min(effective(weights), effective(weights[other]))
 
 
 def _groups(side: int) -> int:

@@ -79,7 +79,7 @@ def _fitted(sums: Centred, evidence: Evidence, settings: Settings) -> Fitted:
 def _errors(evidence: Evidence, sums: Centred, answer: Fitted, alpha: float) -> Floats:
     """(L, K): of the coefficients of the features chosen, as if their choice were given; 0 elsewhere,
     infinite where the samples do not tell it."""
-    found, known = np.zeros((evidence.labels, evidence.features)), evidence.known()
+    found, known = np.zeros((evidence.labels, evidence.features)), evidence.known
     for label in range(evidence.labels):
         columns = np.flatnonzero(answer.kept[0, label])
         if not len(columns):
@@ -88,6 +88,6 @@ def _errors(evidence: Evidence, sums: Centred, answer: Fitted, alpha: float) -> 
         zz = sums.zz[0][np.ix_(columns, columns)]
         sandwich = Sandwich.of(evidence.clusters, z[1:], evidence.weights[1:], zz, alpha, evidence.total)
         residual = evidence.y[:, label] - sums.y[0, label] - z @ answer.coefficients[0, label, columns]
-        influence = sandwich.influence(residual[1:])
-        found[label, columns] = np.where(known[columns], standard_errors(influence), np.inf)
+        errors = standard_errors(sandwich.covariance(residual[1:]))
+        found[label, columns] = np.where(known[columns], errors, np.inf)
     return found

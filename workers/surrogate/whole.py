@@ -37,12 +37,12 @@ def whole(evidence: Evidence, settings: Settings, seed: int) -> Whole:
     sandwich = Sandwich.of(evidence.clusters, z[1:], evidence.weights[1:], sums.zz[0], settings.alpha, evidence.total)
     residuals = evidence.y - sums.y[0] - z @ coefficients.T
     count = settings.kept(evidence.features)
-    draws = np.random.default_rng(seed).standard_normal((2 * settings.repeats, len(evidence.clusters)))
+    draws = np.random.default_rng(seed).standard_normal((2 * settings.repeats, evidence.features))
     errors, overlaps, gaps = np.empty_like(coefficients), np.empty(evidence.labels), []
-    known = evidence.known()
+    known = evidence.known
     for label, own in enumerate(coefficients):
-        influence = sandwich.influence(residuals[1:, label])
-        errors[label] = np.where(known, standard_errors(influence), np.inf)
-        gaps.append(gap(own, influence, evidence.example, count, known))
-        overlaps[label] = overlap(own, influence, evidence.example, count, draws)
+        covariance = sandwich.covariance(residuals[1:, label])
+        errors[label] = np.where(known, standard_errors(covariance), np.inf)
+        gaps.append(gap(own, covariance, evidence.example, count, known))
+        overlaps[label] = overlap(own, covariance, evidence.example, count, draws)
     return Whole(coefficients, errors, tuple(gaps), overlaps)

@@ -9,7 +9,6 @@ import pytest
 
 from tests.workers.surrogate.made import WIDTH, Masks, corners, cosine, network, noise
 from workers.surrogate.drawn import Drawn
-from workers.surrogate.errors import standard_errors
 from workers.surrogate.evidence import Evidence
 from workers.surrogate.explain import explain
 from workers.surrogate.gram import Centred, moments
@@ -84,18 +83,19 @@ def test_mirror_images_are_one_draw_and_not_two() -> None:
 
 def test_a_gap_is_the_difference_of_two_ranks_with_its_own_error() -> None:
     influence = np.array([[0.3, 0.1, 0.0], [-0.3, -0.1, 0.0]])
-    found = gap(np.array([-3.0, 2.0, 1.0]), influence, np.array([1.0, 1.0, 1.0]), 1)
+    covariance = 2 * influence.T @ influence
+    found = gap(np.array([-3.0, 2.0, 1.0]), covariance, np.array([1.0, 1.0, 1.0]), 1)
     assert found is not None
     assert found.size == pytest.approx(1.0)
-    assert found.error == pytest.approx(float(standard_errors(np.array([[-0.4], [0.4]]))[0]))
-    assert gap(np.array([-3.0, 2.0, 1.0]), influence, np.ones(3), 3) is None
+    assert found.error == pytest.approx(2 * 0.4)
+    assert gap(np.array([-3.0, 2.0, 1.0]), covariance, np.ones(3), 3) is None
 
 
 def test_features_that_surely_do_not_matter_need_no_order() -> None:
     quiet = np.array([[1e-4, 1e-4, 1e-4], [-1e-4, -1e-4, -1e-4]])
     loud = np.array([[0.0, 0.1, -0.1], [0.0, -0.1, 0.1]])
     whole = np.array([1.0, 0.002, 0.002])
-    of = [gap(whole, each, np.ones(3), 2) for each in (quiet, loud)]
+    of = [gap(whole, 2 * each.T @ each, np.ones(3), 2) for each in (quiet, loud)]
     assert [each is not None and each.clear(1.96) for each in of] == [True, False]
 
 
