@@ -126,7 +126,7 @@ def _nearest(arrays: dict[str, Tensor], epsilons: tuple[float, ...], *, sought: 
     found = distance[clean].tolist()
     value, low, high = median(found)
     return Nearest(
-        median=value if isfinite(value) else None, low=low if isfinite(low) else None,
-        high=high if isfinite(high) else None, n=len(found), censored=sum(not isfinite(each) for each in found),
+        median=value if isfinite(value) else None, low=None if low is None or not isfinite(low) else low,
+        high=None if high is None or not isfinite(high) else high, n=len(found), censored=sum(not isfinite(each) for each in found),
         sought=sought,
     )  # fmt: skip

@@ -97,9 +97,10 @@ def robust_alone(others: Sequence[Found]) -> Tensor:
     return held.to(torch.int64).cummin(1).values.sum(0)
 
 
-def median(distances: Sequence[float]) -> tuple[float, float, float]:
+def median(distances: Sequence[float]) -> tuple[float, float | None, float | None]:
     """The median with the 95 % interval of order statistics, by the binomial; infinite for what is beyond.
 
+    Fewer than six distances tell no such interval.
     Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2.
     """
     ordered = sorted(distances)
@@ -108,5 +109,5 @@ def median(distances: Sequence[float]) -> tuple[float, float, float]:
     while below + 1 < n and mass + comb(n, below + 1) / 2**n <= _TAIL:
         below += 1
         mass += comb(n, below) / 2**n
-    low, high = (ordered[below], ordered[n - 1 - below]) if below >= 0 else (ordered[0], ordered[-1])
+    low, high = (ordered[below], ordered[n - 1 - below]) if below >= 0 else (None, None)
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2 if n % 2 == 0 else ordered[n // 2], low, high
