@@ -90,6 +90,12 @@ def classifier(examples: int = 6) -> Subject:
     return subject(networks.smooth_mlp().float(), inputs, torch.arange(examples) % 3)
 
 
+def rows(examples: int = 6) -> Subject:
+    """The classifier's rows, within the bounds that are declared."""
+    inputs = networks.points(examples, 6).float().tanh()
+    return subject(networks.smooth_mlp().float(), inputs, torch.arange(examples) % 3)
+
+
 def images(examples: int = 5) -> Subject:
     """A residual network with in-place activations on 3x12x12, labelled."""
     inputs = networks.points(examples, 3, 12, 12).float().tanh()

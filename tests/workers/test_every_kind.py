@@ -28,8 +28,9 @@ SUBJECTS = {
     "masked": subjects.masked,
     "attends": subjects.attends,
     "speaks": subjects.speaks,
+    "rows": subjects.rows,
 }
-OF_FAMILY = {"attends": ("attention",), "speaks": ("attention", "lime")}
+OF_FAMILY = {"attends": ("attention",), "speaks": ("attention", "lime"), "rows": ("robustness",)}
 """Subjects that only the kinds of some families are asked of: the others have enough in those above."""
 
 # torch speaks of other accelerators when a recurrent layer is taken apart
