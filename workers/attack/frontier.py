@@ -20,11 +20,14 @@ from workers.attack.draws import Draws
 from workers.attack.found import Found, Stage
 from workers.attack.goal import Goal
 from workers.attack.lanes import Climb, Starts, climb
-from workers.attack.query.square import COLD, WARM, square
+from workers.attack.query.ladder import stages as black_box
+from workers.attack.query.square import WARM, square
 from workers.attack.settings import Settings
 from workers.attack.space import Space
 from workers.attack.standing import Standing, Told, silent
 from workers.attack.victim import Victim
+
+Run = Callable[[Standing, Draws, Callable[[float], None]], None]
 
 _LANES = 9
 """Where there are fewer classes to climb to, each is climbed to from several starts."""
@@ -52,17 +55,19 @@ def attack(
     told: Told = silent,
     begun: Resumed | None = None,
     kept: Callable[[Resumed], None] | None = None,
+    unlike: Tensor | None = None,
 ) -> Found:
     """The smallest of the budgets that breaks each example, as far as this ladder finds: an upper bound of the truth.
 
-    x: (N, ...) within bounds. seeds: one per example. kept: given what `begun` takes, after every stage. Raises
-    ValueError where budgets, seeds or inputs do not fit.
+    x: (N, ...) within bounds. seeds: one per example. kept: given what `begun` takes, after every stage. unlike: raw
+    rows (M, ...) among which a black box's nearest of another answer is looked for. Raises ValueError where budgets,
+    seeds or inputs do not fit.
     """
     _check(x, space, settings, seeds)
     standing = Standing(victim, goal, x, space, settings)
     if begun is not None:
         standing.restore(begun.state, begun.stages)
-    stages = _black_box(settings) if victim.black_box else _white_box(goal, settings)
+    stages = black_box(settings, unlike) if victim.black_box else _white_box(goal, settings)
     for number, (name, weight, run) in enumerate(stages):
         if number < len(standing.stages):
             continue
@@ -74,9 +79,6 @@ def attack(
         if kept is not None:
             kept(Resumed(standing.state(), tuple(standing.stages)))
     return standing.found()
-
-
-Run = Callable[[Standing, Draws, Callable[[float], None]], None]
 
 
 def _told(told: Told, name: str, begins: float, share: float, fraction: float) -> None:
@@ -123,11 +125,6 @@ def _white_box(goal: Goal, settings: Settings) -> list[tuple[str, float, Run]]:
         queries = settings.queries * (2 if settings.doubled else 1)
         made.append(("square", 0.4 * queries, partial(_square, queries, WARM)))
     return made
-
-
-def _black_box(settings: Settings) -> list[tuple[str, float, Run]]:
-    queries = settings.queries * (2 if settings.doubled else 1)
-    return [("square", 1.0, partial(_square, queries, COLD))]
 
 
 def _climb(

@@ -22,7 +22,7 @@ class Settings:
     epsilons: tuple[float, ...]
     steps: int = 50
     towards: int = 9
-    queries: int = 2000
+    queries: int = 5000
     doubled: bool = False
 
     def as_json(self) -> dict[str, JsonValue]:

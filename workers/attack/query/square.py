@@ -25,7 +25,7 @@ WARM, COLD = 0.2, 0.8
 """The share of the input that the first windows cover: where the search begins near, and where it begins anywhere."""
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """After which shares of the queries windows halve (the paper's appendix, for any number of queries)."""
-_CHECKPOINTS, _AS_OFTEN = (0.25, 0.5), 4.0
+_CHECKPOINTS, _AS_OFTEN = (0.1, 0.25, 0.5), 4.0
 """After which shares of the queries a warm search is looked at, and how often more it may hope to win as much."""
 _DRAWN = 64
 """Queries for which an example draws at once."""
