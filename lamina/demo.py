@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from lamina import demo_text
+from lamina import demo_robustness, demo_text
 from lamina.client import Client
 from lamina.commands.audits import failures, follow
 from lamina.commands.serving import first_key
@@ -41,6 +41,8 @@ PREDICTIONS: dict[str, Analyses] = {
     demo_text.NAME: {"lime_text": {"examples": 2}},
 }
 """What the last version of each is asked about single predictions."""
+LAST = {name: asked | demo_robustness.ATTACKS.get(name, {}) for name, asked in PREDICTIONS.items()}
+"""What the last version of each is asked."""
 DEADLINE_SECONDS = 150.0
 TRUST = """NOTE  The demo's principal is TRUSTED: its files are read here even where the sandbox is weaker than full.
       Do this only for whom you would let run programs here (lamina principal trust)."""
@@ -122,7 +124,7 @@ def _make(task: Task, folder: Path) -> Made:
     for trained in versions:
         file = folder / f"{task.name}-{trained.version}.pt2"
         export(trained.network, task.preprocessed(task.test_inputs[:2]), file)
-        exported.append(_version(trained, file, LAYERS | (PREDICTIONS[task.name] if trained is versions[-1] else {})))
+        exported.append(_version(trained, file, LAYERS | (LAST[task.name] if trained is versions[-1] else {})))
     return Made(versions=tuple(exported), examples=examples, facts=task.dataset_facts())
 
 
@@ -164,6 +166,8 @@ def _audit(client: Client, made: Sequence[Made], home: Path) -> list[Path]:
             _show_layers(view, list(client.measurements(audit=view.id, order="asc")))
     for name in sorted(layered):
         _show_history(client, name)
+    for view in ended:
+        demo_robustness.show(client, view)
     return [_report(client, view, home) for view in ended]
 
 

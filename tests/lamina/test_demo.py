@@ -41,6 +41,8 @@ def test_it_trains_audits_shows_history_and_report_and_stops_everything(tmp_path
         assert reports == {f"report-{name}.html" for name in names}
         assert all(str(home / report) in run.stdout for report in reports)
         assert "TRUSTED" in run.stdout
+        for said in ("accuracy under attack", "may the attack be believed", "robustness_layers", "robustness_tabular"):
+            assert said in run.stdout
         for layer in ("conv1", "relu2", "logits", "dense1"):
             assert layer in run.stdout
         assert living(home) == []
