@@ -26,12 +26,13 @@ class LimeTabularParameters(LimeParameters):
     """What to explain, and how columns are drawn."""
 
     sampling: Sampling = Field(
-        "quartile",
-        description="How columns are drawn, as in lime: in bins by quartiles, deciles or the entropy of labels, or"
-        " continuous.",
+        "auto",
+        description="How columns are drawn: continuous, or, as lime has it, in bins by quartile, decile or entropy of"
+        " labels; auto: continuous, but quartile where cells are missing.",
     )
     around: Literal["mean", "example"] = Field(
-        "mean", description="Where sampling is continuous: what numbers are drawn around, the data's mean or the row."
+        "example",
+        description="Where sampling is continuous: what numbers are drawn around, the row or the data's mean.",
     )
     categories: Annotated[tuple[Name, ...], Field(max_length=10_000, strict=False)] = Field(
         (), description="Names of columns that are categories, drawn by their frequency."
@@ -88,16 +89,31 @@ KIND = lime_kind(
         limits=(
             "Columns are drawn one by one, so that samples hold combinations which no row of the data has.",
             "In bins, a coefficient says what it adds that the column is in the row's bin, and not in any other.",
-            "Where a column raises the target all along, a row in a middle bin hardly differs: ask for continuous.",
+            (
+                "In bins, a row in a middle bin hardly differs where a column raises the target all along; continuous,"
+                " a column is told by one slope, which a target that rises and falls does not have."
+            ),
+            (
+                "Continuous, numbers are drawn between those that a column has: name columns of few values in"
+                " `categories`, or ask for bins."
+            ),
         ),
         formula="""
         Columns are drawn from a background: the data in the role background or training where one is given, else the
-        data explained. In bins (`sampling`), a bin is drawn by its frequency and a number from the truncated normal of
-        that bin, and *z* is 1 where the bin is the row's; continuous, numbers are drawn from a normal, and *z* is the
-        number itself, scaled. Categories are drawn by their frequency. The distance is Euclidean on what the surrogate
-        reads, and the kernel is 0.75 · sqrt(columns) wide, as in lime. Where sampling is continuous, equal seeds draw
-        the samples of lime 0.2.0.1 where `paired` is off; in bins the distributions are its own. Bins have no mirror
-        images, so that `paired` changes nothing there. Constant columns are no features.
+        data explained. Continuous, numbers are drawn from a normal around the row or the data's mean, and *z* is the
+        number itself, scaled. In bins (`sampling`), a bin is drawn by its frequency and a number from the truncated
+        normal of that bin, and *z* is 1 where the bin is the row's. Categories are drawn by their frequency.
+
+        Bins are lime's default; ours (`auto`) is continuous around the row, because a bin's coefficient says "in this
+        bin and in no other", which of a column that raises the target all along is next to nothing in the middle bins:
+        there the surrogate of a linear model tells less than half of what changes, and is rightly called doubtful.
+        Where cells are missing, for which a normal has no number, `auto` is quartiles, of which what is missing is one
+        more.
+
+        The distance is Euclidean on what the surrogate reads, and the kernel is 0.75 · sqrt(columns) wide, as in lime.
+        Where sampling is continuous, equal seeds draw the samples of lime 0.2.0.1 where `paired` is off; in bins the
+        distributions are its own. Bins have no mirror images, so that `paired` changes nothing there. Constant columns
+        are no features.
         """,
         literature="""Ribeiro, Singh and Guestrin: *"Why should I trust you?": explaining the predictions of any
         classifier*, arXiv:1602.04938, sections 3 and 4. Stability: Visani et al. 2020, arXiv:2001.11757. Samples until

@@ -142,7 +142,7 @@ def table(
     """
     known = background or TableBackground.of(case, settings)
     row = case.raw[known.position][index].to("cpu", torch.float64).flatten().numpy()
-    refuse_rows(row[None], known.columns, settings, f"example {index}")
+    refuse_rows(row[None], known.columns, known.settings, f"example {index}")
     return TableNeighbourhood(
         background=known, subject=case.subject, row=row, example=tuple(each[index : index + 1] for each in case.x)
     )

@@ -8,7 +8,7 @@ was declared for are a stratum of their own; NaN is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -33,7 +33,7 @@ from workers.passes.predicting import Predicting
 from workers.subject.subject import Examples
 from workers.surrogate.neighbourhood import Floats
 
-Sampling = Literal["quartile", "decile", "entropy", "continuous"]
+Sampling = Literal["auto", "quartile", "decile", "entropy", "continuous"]
 
 _ROLES = ("background", "training", ROLE)
 """Where the background comes from: the first that is given."""
@@ -45,9 +45,10 @@ _MOST_NUMBERS = 1 << 22
 class TableSettings:
     """How columns are drawn.
 
-    sampling: in bins by quartiles, deciles or the entropy of labels, or continuous. around: where continuous numbers
-    are centred, lime's `sample_around_instance`. columns: as declared of the dataset's file, where it is one.
-    categories: names of further columns that are categories. one_hot: groups of inputs of which one is 1.
+    sampling: in bins by quartiles, deciles or the entropy of labels, or continuous; auto: continuous, but in quartiles
+    where cells are missing. around: where continuous numbers are centred, lime's `sample_around_instance`. columns: as
+    declared of the dataset's file, where it is one. categories: names of further columns that are categories.
+    one_hot: groups of inputs of which one is 1.
     """
 
     sampling: Sampling = "quartile"
@@ -99,6 +100,10 @@ class TableBackground:
             case.subject.declared[position], declared, settings.categories, settings.one_hot, whole=whole
         )
         rows, labels = _rows(data, position)
+        if settings.sampling == "auto":
+            explained = case.raw[position].to("cpu", torch.float64).flatten(1).numpy()
+            lacking = _missing(rows, columns) or _missing(explained, columns)
+            settings = replace(settings, sampling="quartile" if lacking else "continuous")
         refuse_rows(rows, columns, settings, f"the {role} data")
         values = np.stack([column.read(rows) for column in columns], axis=1)
         varies = np.ptp(values, axis=0) > 0
@@ -158,17 +163,22 @@ def refuse_rows(rows: Floats, columns: tuple[TableColumn, ...], settings: TableS
     refuse_not_one_hot(rows, columns, where)
     if settings.sampling != "continuous":
         return
-    missing = [
-        column.name
-        for column in columns
-        if column.labels is None and column.missing is not None and bool((column.read(rows) == column.missing).any())
-    ]
+    missing = _missing(rows, columns)
     if missing:
         raise AnalysisError(
             "missing-values",
             f"{where}: cells of {listed(missing)} are missing, and on a continuous scale none can be",
             remedy='Ask for sampling "quartile", where what is missing is a bin of its own.',
         )
+
+
+def _missing(rows: Floats, columns: tuple[TableColumn, ...]) -> list[str]:
+    """The columns of numbers of which some of the rows have none."""
+    return [
+        column.name
+        for column in columns
+        if column.labels is None and column.missing is not None and bool((column.read(rows) == column.missing).any())
+    ]
 
 
 def _declared(examples: Mapping[str, Examples], role: str, position: int) -> tuple[Column, ...]:
@@ -242,7 +252,7 @@ def _strata(
         known: NDArray[np.bool_] = own != column.missing if column.missing is not None else np.ones_like(own, np.bool_)
         if column.labels is not None or not known.any():
             made[at] = of_values(own)
-        elif settings.sampling != "continuous":
+        elif settings.sampling != "auto" and settings.sampling != "continuous":  # noqa: PLR1714  # so that types follow
             found = borders(own[known], settings.sampling, None if labels is None else labels[known])
             made[at] = of_number(own, column.name, found, column.missing)
     return made

@@ -103,8 +103,9 @@ class LayersParameters(Parameters):
         "apart", description="Of series: whether each channel has segments of its own, or all are hidden together."
     )
     sampling: Sampling = Field(
-        "quartile",
-        description="Of tables: how columns are drawn: in bins by quartiles, deciles, entropy, or continuous.",
+        "auto",
+        description="Of tables: how columns are drawn: in bins by quartiles, deciles, entropy, or continuous around the"
+        " row; auto: continuous, but quartiles where cells are missing.",
     )
     categories: Annotated[tuple[Name, ...], Field(max_length=10_000, strict=False)] = Field(
         (), description="Of tables: names of columns that are categories, drawn by their frequency."
@@ -148,7 +149,7 @@ class LayersParameters(Parameters):
     @property
     def table(self) -> TableSettings:
         """How the columns of a table are drawn."""
-        return TableSettings(sampling=self.sampling, categories=self.categories, one_hot=self.one_hot)
+        return TableSettings(sampling=self.sampling, around="example", categories=self.categories, one_hot=self.one_hot)
 
     @property
     def series(self) -> SeriesSettings:

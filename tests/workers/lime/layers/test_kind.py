@@ -128,7 +128,7 @@ def fragile():
     rows[:2], rows[2:5, 5] = 0.95, 0.0
     return answer(
         KIND, subject(Fragile().eval(), rows, torch.arange(12) % 3, model_facts((6,))), samples=300, examples=1,
-        readings=("direction", "norm"),
+        readings=("direction", "norm"), sampling="quartile",
     )  # fmt: skip
 
 
@@ -224,8 +224,8 @@ def test_the_output_has_the_surrogate_that_it_has_when_no_layer_is_read():
     of = subjects.images()
     few = answer(KIND, of, layers=("0",), samples=300, examples=1).computed.arrays
     many = answer(KIND, of, readings=("direction", "norm"), samples=300, examples=1).computed.arrays
-    assert torch.equal(few["whole/0"][0], many["whole/0"][0])
-    assert torch.equal(few["errors/0"][0], many["errors/0"][0])
+    for name in ("whole/0", "errors/0"):  # but for rounding: matrices of another size are added up in another order
+        torch.testing.assert_close(few[name][0], many[name][0], rtol=1e-10, atol=1e-14)
 
 
 def test_blocks_of_other_sizes_give_the_same_within_rounding():
