@@ -16,8 +16,6 @@ from workers.lime.rows import Rows, rows
 from workers.lime.spec import Around, Lime
 from workers.numerics.determinism import seed_for
 from workers.passes.predicting import Asking, Predicting
-from workers.subject.onnx.runtime import RunFailed
-from workers.subject.refusal import in_words
 from workers.subject.subject import Subject
 from workers.surrogate.neighbourhood import Neighbourhood
 
@@ -68,9 +66,15 @@ class Case:
         return len(self.predicting)
 
     def at(self, index: int) -> Neighbourhood:
-        """The neighbourhood of an example. Raises AnalysisError where it has none."""
+        """The neighbourhood of an example. Raises AnalysisError where it has none, or the network fails at it."""
         if index in self.held:
             return self.held[index]
+        if index in self.predicting.lost:
+            raise AnalysisError(
+                "network",
+                f"the network fails at example {index} itself: {self.predicting.lost[index]}",
+                remedy="Leave that example out.",
+            )
         made = self.around(index)
         if len(made.names) > MOST_FEATURES:
             raise AnalysisError(
@@ -152,14 +156,7 @@ def asked(subject: Subject, parameters: LimeParameters) -> tuple[Predicting, Sca
         asking = Asking(
             targets=parameters.targets, scale=scale, examples=parameters.examples, precision=parameters.precision
         )
-        try:
-            return Predicting.of(subject, asking)
-        except RunFailed as failed:
-            raise AnalysisError(
-                "network",
-                f"the network fails on the examples themselves: {in_words(failed)}",
-                remedy="Leave out the examples on which it fails; ask for fewer, from the beginning, to find them.",
-            ) from failed
+        return Predicting.of(subject, asking)
 
     if parameters.scale != "auto":
         return on(parameters.scale), parameters.scale

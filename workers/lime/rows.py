@@ -52,7 +52,7 @@ def rows(case: Predicting, memory_bytes: int, asked: int = 0) -> Rows:
 
 def largest(case: Predicting) -> int:
     """Bytes of the largest tensor that goes into the network, or that one of its layers gives, for one row."""
-    one = tuple(each[:1] for each in case.x)
+    one = tuple(each[case.first : case.first + 1] for each in case.x)
     found = [each.numel() * each.element_size() for each in one]
     made = case.batch or 1
 
@@ -67,8 +67,9 @@ def largest(case: Predicting) -> int:
 
 def row_seconds(case: Predicting, count: int) -> float:
     """What a row of a block of `count` takes; the faster of two passes, the first of which warms up."""
-    inputs = tuple(each[:1].expand(count, *each.shape[1:]).contiguous() for each in case.x)
-    predict, taken = case.at(0), []
+    first = case.first
+    inputs = tuple(each[first : first + 1].expand(count, *each.shape[1:]).contiguous() for each in case.x)
+    predict, taken = case.at(first), []
     for _ in range(_TIMED):
         started = perf_counter()
         predict(inputs)

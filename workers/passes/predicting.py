@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workers.kind import AnalysisError
 from workers.passes.asked import ROLE, Precision
 from workers.passes.case import refused
 from workers.passes.targets import compared_input, network_of, target_of
+from workers.subject.refusal import in_words, out_of_memory
 from workers.subject.subject import Subject
 from workers.surrogate.neighbourhood import Floats, Predict
 from workers.sweep.block import padded
 from workers.sweep.copies import in_precision
+from workers.sweep.refusals import SweepRefused
 from workers.sweep.run import outputs
 from workers.sweep.target import Beside, Target
 
@@ -37,7 +41,8 @@ class Predicting:
 
     raw: the examples' inputs in raw units, x: as the network reads them; a tensor each, (n, ...). labels: (n,).
     targets: what is read of an output. values: what they are at the examples, (n, targets), float64 on the CPU.
-    batch: the one batch size that the network takes, None if any.
+    batch: the one batch size that the network takes, None if any. lost: the examples at which the network raises, and
+    what it says; their values are NaN.
     """
 
     subject: Subject
@@ -48,6 +53,7 @@ class Predicting:
     targets: tuple[Target, ...]
     values: Tensor
     batch: int | None
+    lost: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many examples."""
@@ -55,7 +61,8 @@ class Predicting:
 
     @classmethod
     def of(cls, subject: Subject, asking: Asking) -> Predicting:
-        """Raises AnalysisError, NotFinite; each says what to change."""
+        """An example at which the network raises is lost, and the others are kept. Raises AnalysisError, NotFinite;
+        each says what to change."""
         data, batch = subject.examples[ROLE], subject.manifest.batch
         dtype = getattr(torch, asking.precision)
         x = subject.arguments(data, stop=asking.examples, dtype=dtype)
@@ -63,7 +70,7 @@ class Predicting:
         if any(other[1] != position for other in others):
             raise refused("the targets are of several outputs", "Ask for those of one output at a time.")
         network = in_precision(network, dtype)
-        given = outputs(network, x, batch, replace(Target.value(), output=position))
+        given, lost = _given(network, x, batch, replace(Target.value(), output=position))
         labels = None if data.labels is None else data.labels[: asking.examples]
         targets = tuple(target_of(subject, each, asking.scale, x, given, labels, position) for each in asking.targets)
         for target in targets:
@@ -71,11 +78,16 @@ class Predicting:
         made = cls(
             subject=subject, network=network, x=x, labels=labels, targets=targets, batch=batch,
             raw=tuple(each[: asking.examples] for each in (data.inputs, *data.further)),
-            values=torch.empty(len(given), len(targets), dtype=torch.float64),
+            values=torch.full((len(given), len(targets)), torch.nan, dtype=torch.float64), lost=lost,
         )  # fmt: skip
-        for index in range(len(made)):
+        for index in (index for index in range(len(made)) if index not in lost):
             made.values[index] = torch.from_numpy(made.at(index)(tuple(each[index : index + 1] for each in x))[0])
         return made
+
+    @property
+    def first(self) -> int:
+        """The first example at which the network answers."""
+        return next(index for index in range(len(self)) if index not in self.lost)
 
     def at(self, index: int) -> Predict:
         """The targets of example `index`, read from samples around it."""
@@ -103,6 +115,40 @@ class Predicting:
             chosen = target.read(output)[:rows]
             return target.select(Beside(chosen, inputs[compared_input(inputs)]), rows)
         return target.select(output, rows)
+
+
+def _given(
+    network: nn.Module, x: tuple[Tensor, ...], batch: int | None, target: Target
+) -> tuple[Tensor, dict[int, str]]:
+    """The output (n, ...), and the examples at which the network raises, whose rows are those of another example.
+
+    Raises AnalysisError where it raises at all of them.
+    """
+    try:
+        return outputs(network, x, batch, target), {}
+    except (SweepRefused, AnalysisError):
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+    rows, lost = dict[int, Tensor](), dict[int, str]()
+    for index in range(len(x[0])):
+        try:
+            rows[index] = outputs(network, tuple(each[index : index + 1] for each in x), batch, target)
+        except (SweepRefused, AnalysisError):
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            lost[index] = in_words(error)
+    if not rows:
+        raise AnalysisError(
+            "network",
+            f"the network fails at each of the {len(lost)} examples themselves: {lost[0]}",
+            remedy="Give examples that the network can read.",
+        )
+    instead = next(iter(rows.values()))
+    return torch.cat([rows.get(index, instead) for index in range(len(x[0]))]), lost
 
 
 def _alike(targets: tuple[Target, ...]) -> bool:

@@ -61,7 +61,23 @@ def test_a_black_box_that_fails_on_the_examples_themselves_is_told_so():
     of = reading(corner, pictures())
     of = black(replace(of, model=Reads(fails)))
     (reason,) = IMAGE.applies(of, IMAGE.parameters())
-    assert reason.startswith("the network fails on the examples themselves: node Div failed. Leave out")
+    assert reason.startswith("the network fails at each of the 3 examples themselves: node Div failed. Give")
+
+
+def test_an_example_at_which_a_black_box_fails_is_lost_with_its_reason_and_no_other():
+    shown = pictures()
+    shown[0, 0, 0, 0] = 1.0
+
+    def fails(x):
+        if bool((x[:, 0, 0, 0] == 1.0).any()):
+            raise RunFailed("node Div failed")
+        return corner(x)
+
+    of = reading(corner, shown)
+    made = answer(IMAGE, black(replace(of, model=Reads(fails))), **CELLS, verify=0).outcome
+    assert [each.index for each in made.explained] == [1, 2]
+    (missing,) = [each for each in made.not_applicable if each.subject == "example 0"]
+    assert missing.because == "the network fails at example 0 itself: node Div failed. Leave that example out."
 
 
 def test_a_target_named_twice_is_refused():
@@ -337,14 +353,14 @@ def test_only_what_is_read_is_found_in_every_kind_of_input():
         chosen = {each.name for each in one.features if each.chosen}
         assert chosen == {f"position {at}: id {int(given[index, at])}" for at in (3, 7)}
     rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(8)).clamp(-3, 3)
-    columns = answer(TABLE, reading(lambda x: 3 * x[:, 1] - 2 * x[:, 4], rows), features=2, verify=0).outcome
+    linear = reading(lambda x: 3 * x[:, 1] - 2 * x[:, 4], rows)
+    columns = answer(TABLE, linear, features=2, verify=0).outcome
     for _, one in columns.each:
         assert {each.feature for each in one.features if each.chosen} == {1, 4}
     assert {each.feature for each in columns.summaries[:2]} == {"column 1", "column 4"}
     # a row in a middle quartile differs from the others in both directions: what is linear is told on a linear scale
-    linear = reading(lambda x: 3 * x[:, 1] - 2 * x[:, 4], rows)
-    scaled = answer(TABLE, linear, features=2, verify=0, sampling="continuous").outcome
-    assert all({each.feature for each in one.features if each.chosen} == {1, 4} for _, one in scaled.each)
-    for made in (cell, stretch, words, scaled):
+    binned = answer(TABLE, linear, features=2, verify=0, sampling="quartile").outcome
+    assert "doubtful" in {one.verdict for _, one in binned.each}
+    for made in (cell, stretch, words, columns):
         assert {one.verdict for _, one in made.each} == {"readable"}
         assert not codes(made) & {"not-locally-linear", "unstable-ranking"}
