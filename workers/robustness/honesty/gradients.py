@@ -187,7 +187,7 @@ def _span(examined: Examined, rows: Tensor) -> Tensor:
 def _along(
     examined: Examined, victim: Victim, rows: Tensor, step: Tensor, away: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """What the gradient says of random moves by +-step, and half of what the loss changes between both ends.
+    """What the gradient says of random moves within +-step, and half of what the loss changes between both ends.
 
     step: (rows, ...), raw. Both results (rows, directions), float64. Moves begin up to `away` steps from the example,
     inside the bounds: where numbers are equal or rounded, as the background of a picture is, kinks lie at the example
@@ -213,7 +213,8 @@ def _along_one(examined: Examined, victim: Victim, row: Tensor, step: Tensor, aw
     begins = torch.maximum((high - step) - (high - step - begins).abs(), low + step)
     x = torch.where(moving, begins, x)
     signs = torch.randint(0, 2, (DIRECTIONS, *x.shape[1:]), generator=draws, dtype=torch.int8).to(x) * 2 - 1
-    moves, owners = signs * step, row.repeat(DIRECTIONS)
+    parts = 0.5 + torch.rand(signs.shape, generator=draws).to(x) / 2  # steps of one length may fall in with a wave
+    moves, owners = signs * parts * step, row.repeat(DIRECTIONS)
     gradient = slopes(examined, victim, x, row, loss).double()
     predicted = (moves.double() * gradient).flatten(1).sum(1)
     above, below = (
