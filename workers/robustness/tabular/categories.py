@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from workers.robustness.tabular.hunt import Hunt
+from workers.robustness.tabular.repair import repaired
 from workers.robustness.tabular.rules import Rules
 
 _MOST_CELLS = 1 << 22
@@ -30,6 +31,48 @@ def exchanged(hunt: Hunt, index: Tensor) -> Tensor:
         if not moved:
             break
     return base
+
+
+def with_a_step(hunt: Hunt, index: Tensor) -> Tensor:
+    """The rows (k, F) with the one category that comes nearest once all numbers have taken one step of the gradient.
+
+    What moves a decision little by itself may move it far together with numbers. Steps are of every budget; what breaks
+    is offered.
+    """
+    case, rules = hunt.case, hunt.case.rules
+    base = case.x[index].clone()
+    if not rules.exchangeable or not rules.most_categories:
+        return base
+    unchanged = torch.zeros(len(index), len(rules.columns), dtype=torch.bool, device=base.device)
+    for own in _parts(rules, len(index), base.shape[1]):
+        who, _, rows = candidates(rules, base[own], unchanged[own])
+        if len(who):
+            margins = _after_a_step(hunt, index[own][who], rows)
+            best = torch.full((len(index[own]),), torch.inf).to(margins).scatter_reduce(0, who, margins, "amin")
+            first = torch.full((len(index[own]),), len(who), device=who.device)
+            hit = (margins == best[who]) & margins.isfinite()
+            places = torch.arange(len(who), device=who.device)
+            first = first.scatter_reduce(0, who[hit], places[hit], "amin")
+            chosen = first[first < len(who)]
+            base[who[chosen] + own.start] = rows[chosen]
+    return base
+
+
+def _after_a_step(hunt: Hunt, index: Tensor, rows: Tensor) -> Tensor:
+    """The margin of rows (k, F) after one step of the largest budget that does not break their example, (k,)."""
+    case, goal = hunt.case, hunt.case.judged.goal
+    space, loss = case.rules.space(rows), goal.losses[0]
+    _, _, slope = hunt.victim.gradient(
+        rows, index, lambda outputs, part: goal.loss(loss, outputs, index[part], None)
+    )  # fmt: skip
+    way = space.steepest(torch.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0))
+    margins = []
+    for epsilon in case.parameters.epsilons:
+        budget = torch.full((len(rows),), epsilon, dtype=rows.dtype, device=rows.device)
+        made = repaired(case.rules, rows, space.project(rows, rows + epsilon * way, budget), hunt.repairs)
+        margins.append(hunt.offer(index, made.detach()))
+    tried = (hunt.at[index] - 1).clamp(min=0)
+    return torch.stack(margins).gather(0, tried[None])[0]
 
 
 def _parts(rules: Rules, n: int, inputs: int) -> list[slice]:

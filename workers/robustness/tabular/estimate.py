@@ -22,7 +22,7 @@ _LOADING, _LOADED = 3.0, 1.3
 _LADDER, _STEPS = 9.5, 6.0
 """Of `steps`: gradients that a row which holds takes on one ladder, and steps that follow each other there."""
 
-_CLIMBS, _BACKWARD = 2, 3
+_CLIMBS, _BACKWARD = 3, 3
 """Ladders; forwards in the time of one with its gradient."""
 
 _JOB_SECONDS, _STEP_SECONDS = 0.2, 2e-3

@@ -28,8 +28,8 @@ asked one row at a time.
 1. **categories**: every legal change of one category in one batch, the best kept, up to `most_categories` times.
 2. **neighbours**: the nearest rows that are decided otherwise, drawn in to every budget.
 3. **the ladder**: Auto-PGD with several losses and classes, and a search by random blocks, as the kind robustness has
-   it, of the model behind the repair; twice, with the categories as they are and with those that came nearest. A black
-   box is searched by blocks alone.
+   it, of the model behind the repair: with the categories as they are, with those that came nearest, and with those
+   that came nearest once all numbers had taken one step of the gradient. A black box is searched by blocks alone.
 4. **fewer columns**: of each broken row, columns that need not have changed are put back.
 
 A row broken within a budget is broken within every larger one. Rows of the data that break a rule themselves are told

@@ -1,7 +1,8 @@
 """How are rows attacked? Categories first, then rows that are decided otherwise, then the ladder of attacks on numbers.
 
 The ladder (`workers.attack.frontier`) sees the network behind the repair: what it climbs is what legal rows give, after
-rounding and with all relations kept. It climbs twice, with the categories as they are and with those that came nearest.
+rounding and with all relations kept. It climbs with the categories as they are, with those that came nearest, and with
+those that came nearest after one step of all numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from workers.attack.frontier import attack
 from workers.attack.settings import Settings
 from workers.robustness.tabular.case import Case
-from workers.robustness.tabular.categories import exchanged
+from workers.robustness.tabular.categories import exchanged, with_a_step
 from workers.robustness.tabular.fewer import fewer
 from workers.robustness.tabular.hunt import Hunt
 from workers.robustness.tabular.repair import repaired
@@ -32,13 +33,21 @@ def hunted(case: Case, rows: int, seeds: Sequence[int], told: Told) -> Hunt:
         with hunt.attempt("categories"):
             index = hunt.open()
             base = exchanged(hunt, index)
+        second = case.x[index]
+        if not case.subject.black_box and bool(case.rules.numbers.any()):
+            told(0.05, "categories with a step")
+            with hunt.attempt("categories with a step"):
+                second = with_a_step(hunt, index)
         told(0.1, "neighbours")
         with hunt.attempt("neighbours"):
             _neighbours(hunt)
         if bool(case.rules.numbers.any()):
             _climbed(hunt, index, case.x[index], rows, seeds, "", _within(told, 0.15, 0.5))
-            moved = (base != case.x[index]).any(1)
-            _climbed(hunt, index[moved], base[moved], rows, seeds, ", with other categories", _within(told, 0.5, 0.85))
+            for around, said, begins in ((base, "other", 0.5), (second, "further", 0.7)):
+                moved = (around != case.x[index]).any(1)
+                moved &= (around != base).any(1) if around is second else True
+                named = f", with {said} categories"
+                _climbed(hunt, index[moved], around[moved], rows, seeds, named, _within(told, begins, begins + 0.15))
         told(0.85, "fewer columns")
         with hunt.attempt("fewer columns"):
             fewer(hunt)

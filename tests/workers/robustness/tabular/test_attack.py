@@ -112,6 +112,20 @@ def test_two_categories_together_are_found_where_two_may_change():
     assert at(answer(KIND, subject, most_categories=2)) == [0, 0]
 
 
+def test_a_category_that_matters_only_together_with_a_number_is_found():
+    class Together(nn.Module):
+        """b alone changes nothing; with it, a counts ten times."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            second = 0.5 + x[:, 0] * (1 + 9 * x[:, 1])
+            return torch.stack([torch.zeros_like(second), second], dim=1)
+
+    columns = (Column(name="a"), Column(name="b", type="boolean"))
+    subject = table(Together(), torch.tensor([[0.0, 0.0]]), AB, columns=columns, background=SPREAD)
+    assert at(answer(KIND, subject, epsilons=[0.04, 0.06, 0.6])) == [1]
+    assert at(answer(KIND, subject, epsilons=[0.04, 0.06, 0.6], immutable=["b"])) == [2]
+
+
 def test_columns_that_need_not_change_are_put_back():
     network = Linear(torch.tensor([1.0, 1e-4]), 0.2)
     subject = table(network, torch.tensor([[0.0, 0.0]]), AB, columns=NUMBERS, background=SPREAD)
