@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from workers.attack.victim import Victim
@@ -14,6 +12,7 @@ from workers.kind import AnalysisError
 from workers.passes.aims import Aim, Wanted, aim_of
 from workers.passes.asked import ROLE, Asked, prepared
 from workers.passes.attacked import RAW, Attacked, elements
+from workers.robustness.budgets import default_epsilons
 from workers.robustness.layers.chosen import Chosen, chosen
 from workers.robustness.layers.parameters import RobustnessLayersParameters
 from workers.robustness.layers.through import Through
@@ -22,10 +21,11 @@ from workers.subject.subject import Subject
 from workers.sweep.ready import Prepared
 from workers.sweep.refusals import UnknownTap
 
-_SHARE, _DEVIATIONS, _OF_TOKEN = 0.1, 0.5, 0.5
-"""Of the range of the bounds, of a standard deviation, of a token's norm: where no epsilon is given or declared."""
+_MOST_ROWS, _BLOCK_BYTES = 256, 96 << 20
+"""In one call: as many as caches like, of small networks so many that calls themselves cost little."""
 
-_MOST_ROWS = 256
+LANES = 12
+"""Tensors as large as what is attacked that a climb holds for each row: where it is, was, was best, and slopes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +80,16 @@ class Case:
 
     def rows(self, memory_bytes: int) -> int:
         """How many rows go through the network at once, half of the memory being for what is kept."""
-        cost = self.ready.probe.cost
-        each = max(1, cost.bytes(1) - cost.bytes(0), sum(tap.bytes_per_example for tap in self.layers.taps))
-        wanted = max(1, min(_MOST_ROWS, memory_bytes // 2 // each))
+        each = self.row_bytes()
+        wanted = max(1, min(_MOST_ROWS, max(8, _BLOCK_BYTES // each), memory_bytes // 2 // each))
         return self.ready.probe.rows or max(wanted, self.ready.probe.least_rows)
+
+    def row_bytes(self) -> int:
+        """What a row takes at the peak: forward and back, and what a climb at the widest layer holds."""
+        cost = self.ready.probe.cost
+        sizes = [tap.bytes_per_example for tap in self.layers.taps]
+        widest = max(*sizes, elements(self.threat.x) * self.threat.x.element_size())
+        return max(1, cost.bytes(1) - cost.bytes(0), sum(sizes)) + LANES * widest
 
     def through(self, memory_bytes: int) -> Through:
         """The network, to be asked about changed inputs."""
@@ -105,12 +111,6 @@ _READY: WeakKeyDictionary[nn.Module, dict[tuple[RobustnessLayersParameters, str]
 
 def _usual(threat: Attacked, parameters: RobustnessLayersParameters) -> float:
     """The epsilon of those who name none."""
-    facts, declared = threat.facts, threat.subject.facts.epsilon
-    if threat.embedded:
-        return _OF_TOKEN
-    raw = facts.kind in RAW
-    if raw and declared and parameters.norm == "linf" and threat.input == 0:
-        return declared
-    span = torch.as_tensor(threat.space.high - threat.space.low)
-    usual = _SHARE * float(span.mean()) if raw else _DEVIATIONS
-    return usual * (sqrt(elements(threat.x)) if parameters.norm == "l2" else 1.0)
+    declared = threat.subject.facts.epsilon
+    claimed = declared and threat.facts.kind in RAW and parameters.norm == "linf" and threat.input == 0
+    return declared if declared and claimed else default_epsilons(threat)[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from pydantic import JsonValue
@@ -23,7 +24,7 @@ from workers.numerics.memory import keep_freed_pages
 from workers.robustness.layers.case import Case, victim
 from workers.robustness.layers.chosen import attacked
 from workers.robustness.layers.displaced import Displaced, displaced
-from workers.robustness.layers.latent import Budgets, Search, latent
+from workers.robustness.layers.latent import HELD, Budgets, Search, joined, latent
 from workers.robustness.layers.moved import MOST_EXAMPLES, Moved, moved
 from workers.robustness.layers.noise import equal_noise, reached
 from workers.robustness.layers.parameters import RobustnessLayersParameters
@@ -194,7 +195,7 @@ def _latent(case: Case, through: Through, made: Landed, context: Context) -> Non
 
         told(0.0)
         try:
-            made.budgets[tap.key] = _at_layer(case, through, tap, x, rows, outputs, context.digest, told)
+            made.budgets[tap.key] = _at_layer(case, through, tap, x, rows, outputs, context, told)
         except REFUSED as refused:
             made.miss(f"latent attack at {tap.key}", said(refused))
 
@@ -206,24 +207,36 @@ def _at_layer(
     x: Tensor,
     rows: Tensor,
     outputs: Tensor,
-    digest: str,
+    context: Context,
     told: Callable[[float], None],
 ) -> Budgets:
     if not tap.shape:
         raise AnalysisError("latent", "it gives one number for each example, which has no direction to be moved in")
     asked = case.parameters
     search = Search(largest=asked.largest, steps=asked.latent_steps, rounds=asked.rounds)
-    seeds = [seed_for(f"{digest} {tap.key}", int(row)) for row in rows]
+    seeds = [seed_for(f"{context.digest} {tap.key}", int(row)) for row in rows]
     h = through.values(x, rows, [tap])[tap.key]
     require_finite(h, tap.key)
+    together = max(1, context.memory_bytes // 2 // (HELD * max(1, tap.bytes_per_example)))
+    parts = [slice(start, min(start + together, len(h))) for start in range(0, len(h), together)]
     try:
-        return latent(
-            through.after(tap, x, rows), h, outputs, case.truth[rows.cpu()], search, seeds, through.rows, told
-        )
+        return joined(
+            [
+                latent(
+                    through.after(tap, x[part], rows[part]), h[part], outputs[part], case.truth[rows[part].cpu()],
+                    search, seeds[part], through.rows, partial(_of_all, told, part, len(h)),
+                )
+                for part in parts
+            ]
+        )  # fmt: skip
     except (RuntimeError, ValueError, IndexError) as error:
         if out_of_memory(error) or isinstance(error, REFUSED):
             raise
         raise AnalysisError("latent", f"the network cannot be run from its output on: {error}") from error
+
+
+def _of_all(told: Callable[[float], None], part: slice, n: int, fraction: float) -> None:
+    told((part.start + (part.stop - part.start) * fraction) / n)
 
 
 def _probe(case: Case, through: Through, made: Landed, context: Context) -> None:

@@ -7,23 +7,25 @@ from math import prod
 from workers.kind import Quote
 from workers.passes.asked import ROLE
 from workers.robustness.layers.case import Case
+from workers.robustness.layers.latent import HELD
+from workers.robustness.layers.moved import MOST_EXAMPLES
 from workers.robustness.layers.parameters import RobustnessLayersParameters
 from workers.robustness.layers.probes import FOLDS, LEAST, MOST_FEATURES
 from workers.subject.subject import Subject
 
-_ATTACK_STEPS = 6.0
+_ATTACK_STEPS = 4.5
 """Rows of an example in the attack on the input, by its first lane's steps: lanes, classes, refinement."""
 
-_LATENT_STEPS = 7.0
-"""The same of a latent attack: one climb by the margin and two towards classes, and less for every round."""
+_LATENT_STEPS = 5.0
+"""The same of a latent attack, and of each of its rounds; backward goes down to the layer only."""
 
 _JOB_SECONDS, _BOOTSTRAP_SECONDS = 0.3, 0.02
-_FIRST_USE_BYTES = 40 << 20
+_FIRST_USE_BYTES = 60 << 20
 _LOADING = 3.0
 """Bytes for each byte of weights: file, program and modules while the model is loaded."""
 
-_BLOCKS = 4
-"""Blocks of all layers' outputs alive at once, in the type of statistics."""
+_BLOCKS = 3
+"""Blocks of all layers' outputs alive at once, one of them in the type of statistics; attributions of an example."""
 
 
 def estimate(subject: Subject, parameters: RobustnessLayersParameters, memory_bytes: int) -> Quote:
@@ -46,9 +48,11 @@ def estimate(subject: Subject, parameters: RobustnessLayersParameters, memory_by
     data = sum(t.numel() * t.element_size() for t in (subject.examples[ROLE].inputs, *subject.examples[ROLE].further))
     inputs = case.threat.x[0].numel() * case.threat.x.element_size()
     widest = max(tap.bytes_per_example for tap in taps)
+    climbing = rows * case.row_bytes() + min(HELD * n * widest, memory_bytes // 2)
+    following = _BLOCKS * max(rows, min(n, MOST_EXAMPLES)) * seen
     return Quote(
         seconds=_JOB_SECONDS + _BOOTSTRAP_SECONDS * len(taps) + (gradients + forwards / 3) * each + solved,
-        bytes=_FIRST_USE_BYTES + 2 * data + int(_LOADING * weights) + cost.bytes(rows) + _BLOCKS * rows * seen
-        + (parameters.draws + 8) * n * inputs + 6 * max(n, 1) * widest
+        bytes=_FIRST_USE_BYTES + 2 * data + int(_LOADING * weights) + cost.bytes(0)
+        + max(climbing, following) + (parameters.draws + 8) * n * inputs
         + 8 * (held + n * (1 + parameters.draws)) * min(MOST_FEATURES, widest),
     )  # fmt: skip

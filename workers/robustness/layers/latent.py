@@ -34,6 +34,9 @@ _LEVELS, _SPAN = 12, 200.0
 _NARROWER = (0.6, 0.75, 0.86, 0.93, 0.97, 0.985, 0.995)
 """Of the budget that was found for an example: where it is tried again."""
 
+HELD = 40
+"""Tensors as large as the layer's output that are held for each example: what breaks one is drawn in to all budgets."""
+
 _SHORTENINGS = 8
 _TOWARDS, _FRESH = 2, 3
 """Runners-up that are climbed to; random points that are climbed from, where the gradient at the layer leads astray."""
@@ -94,6 +97,14 @@ def latent(
             break
     told(1.0)
     return Budgets(rho.cpu(), asked)
+
+
+def joined(parts: Sequence[Budgets]) -> Budgets:
+    """Those of some examples after those of others."""
+    asked = Asked()
+    for each in parts:
+        asked = _sum(asked, each.asked)
+    return Budgets(torch.cat([each.rho for each in parts]), asked)
 
 
 class _Part:

@@ -21,8 +21,7 @@ class RobustnessLayersParameters(Parameters):
         ge=0,
         le=1e6,
         description="Perturbation budget of the attack on the input, in raw units for images, in standard deviations"
-        " for series and tables; 0 for the declared epsilon, else a tenth of the range of the bounds (images) or half a"
-        " standard deviation, for L2 times the root of the input's size.",
+        " for series and tables; 0 for the declared epsilon, else the largest that robustness takes by itself.",
     )
     examples: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
         32, description="Examples attacked, from the beginning of the evaluation data."

@@ -15,6 +15,8 @@ from tests.workers.subjects import answer, context, speaks, subject
 from workers.analyses.robustness_layers import KIND
 from workers.kind import Cancelled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def loud():
