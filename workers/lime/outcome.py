@@ -38,7 +38,7 @@ class Coefficient(Value):
     chosen: bool = Field(description="Whether the surrogate keeps it.")
     value: float = Field(description="On the chosen features; 0 where it is not among them.")
     error: float | None = Field(description="Standard error; null where too few samples tell none.")
-    low: float | None = Field(description="95 %: value ∓ 1.96 standard errors.")
+    low: float | None = Field(description="95 %, by Student's t with the freedom that the samples leave.")
     high: float | None
     whole: float = Field(description="On all features, by which ranks and stability are judged.")
     whole_error: float | None

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from math import isfinite
 
 from workers.lime.outcome import Coefficient, Example, Explanation, OtherWidth
+from workers.surrogate.errors import half_width
 from workers.surrogate.explained import Explained, Local
 from workers.surrogate.neighbourhood import Neighbourhood
 from workers.surrogate.settings import Settings
-
-WIDE = 1.96
-"""Standard errors on either side of a 95 % interval: a coefficient of many samples is normal."""
 
 _OTHERS, _MOST_ROWS, _LEAST = 10, 20_000, 3
 
@@ -78,10 +76,11 @@ def _explanation(local: Local, names: Sequence[str], target: str, name: str | No
 
 def _coefficient(local: Local, names: Sequence[str], k: int) -> Coefficient:
     chosen, value, error = k in local.chosen, float(local.coefficients[k]), known(float(local.errors[k]))
+    wide = 0.0 if error is None else float(half_width(local.errors[k : k + 1], local.freedom[k : k + 1])[0])
     bounded = chosen and error is not None
     return Coefficient(
         feature=k, name=written(names[k]), chosen=chosen, value=value, error=error if chosen else None,
-        low=value - WIDE * error if bounded and error is not None else None,
-        high=value + WIDE * error if bounded and error is not None else None,
+        low=value - wide if bounded else None,
+        high=value + wide if bounded else None,
         whole=float(local.whole[k]), whole_error=known(float(local.whole_errors[k])),
     )  # fmt: skip

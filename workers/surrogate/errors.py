@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from workers.surrogate.neighbourhood import Floats
 from workers.surrogate.ridge import solved
@@ -93,6 +94,22 @@ class Sandwich:
         moved -= moved.mean(axis=0)
         influence = moved @ self.bread
         return np.asarray((influence.T @ influence) * (len(moved) / (len(moved) - 1)))
+
+    def freedom(self) -> Floats:
+        """(k,): degrees of freedom of the coefficients' errors; Student's t with so many bounds an interval.
+
+        As many as there are clusters that move a coefficient alike (Satterthwaite 1946, Biometrics Bulletin 2:110, for
+        residuals of one size), less one for each number that is fitted; at least 1.
+        """
+        each = self.clusters.summed(np.square((self.scaled @ self.bread) * self.root[:, None]))
+        squares = np.square(each).sum(axis=0)
+        alike = np.square(each.sum(axis=0)) / np.where(squares > 0, squares, 1.0)
+        return np.asarray(np.maximum(1.0, alike - each.shape[1] - 1))
+
+
+def half_width(errors: Floats, freedom: Floats, level: float = 0.95) -> Floats:
+    """Of an interval that holds the value that endlessly many samples give, at this level."""
+    return np.asarray(errors * stdtrit(freedom, (1 + level) / 2))
 
 
 def standard_errors(covariance: Floats) -> Floats:

@@ -24,7 +24,8 @@ class Local:
     """The surrogate of one label.
 
     coefficients, errors: (K,), of the surrogate on the chosen features, 0 elsewhere, as lime has it; standard errors of
-    what a run with other samples would give, infinite where a feature varies in too few of them to tell. whole,
+    what a run with other samples would give, infinite where a feature varies in too few of them to tell. freedom: (K,),
+    how many degrees these errors have, for an interval by Student's t (`errors.half_width`). whole,
     whole_errors: (K,), of the surrogate on all features, by which ranks, stability and settling are judged. chosen: as
     lime orders them, largest absolute coefficient first.
     r2: lime's score, weighted, on the samples it was fitted to; held_out: on samples it was not fitted to;
@@ -41,6 +42,7 @@ class Local:
 
     coefficients: Floats
     errors: Floats
+    freedom: Floats
     whole: Floats
     whole_errors: Floats
     chosen: tuple[int, ...]

@@ -19,10 +19,12 @@ _OTHER_WIDTHS = (0.5, 2.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """The surrogate of all samples, one set, with its errors, (L, K); of resamples, a set each; and by kernel width."""
+    """The surrogate of all samples, one set, with its errors and their degrees of freedom, (L, K); of resamples, a set
+    each; and by kernel width."""
 
     answer: Fitted
     errors: Floats
+    freedom: Floats
     deviation: Floats
     resampled: Fitted
     by_width: dict[float, Fitted]
@@ -51,6 +53,7 @@ def kept(evidence: Evidence, settings: Settings, seed: int) -> Kept:
     sums = Centred.of(evidence.all(), evidence.features)
     answer = _fitted(sums, evidence, settings)
     widths = {each * evidence.width: evidence.under(each * evidence.width) for each in _OTHER_WIDTHS}
+    errors, freedom = _errors(evidence, sums, answer, settings.alpha)
     members = evidence.resampled(settings.repeats, seed)
     resampled = [
         _fitted(
@@ -60,7 +63,8 @@ def kept(evidence: Evidence, settings: Settings, seed: int) -> Kept:
     ]
     return Kept(
         answer=answer,
-        errors=_errors(evidence, sums, answer, settings.alpha),
+        errors=errors,
+        freedom=freedom,
         deviation=np.sqrt(sums.yy[0] / evidence.total),
         resampled=Fitted.joined(resampled),
         by_width={
@@ -76,10 +80,11 @@ def _fitted(sums: Centred, evidence: Evidence, settings: Settings) -> Fitted:
     return on_chosen(sums, chosen, settings.alpha)
 
 
-def _errors(evidence: Evidence, sums: Centred, answer: Fitted, alpha: float) -> Floats:
-    """(L, K): of the coefficients of the features chosen, as if their choice were given; 0 elsewhere,
-    infinite where the samples do not tell it."""
+def _errors(evidence: Evidence, sums: Centred, answer: Fitted, alpha: float) -> tuple[Floats, Floats]:
+    """(L, K) each: of the coefficients of the features chosen, as if their choice were given; 0 elsewhere, infinite
+    where the samples do not tell it. Beside them the degrees of freedom, 1 elsewhere."""
     found, known = np.zeros((evidence.labels, evidence.features)), evidence.known
+    freedom = np.ones_like(found)
     for label in range(evidence.labels):
         columns = np.flatnonzero(answer.kept[0, label])
         if not len(columns):
@@ -90,4 +95,5 @@ def _errors(evidence: Evidence, sums: Centred, answer: Fitted, alpha: float) -> 
         residual = evidence.y[:, label] - sums.y[0, label] - z @ answer.coefficients[0, label, columns]
         errors = standard_errors(sandwich.covariance(residual[1:]))
         found[label, columns] = np.where(known[columns], errors, np.inf)
-    return found
+        freedom[label, columns] = sandwich.freedom()
+    return found, freedom

@@ -65,6 +65,7 @@ class _Reading:
         return Local(
             coefficients=answer.coefficients[0, label],
             errors=self.kept.errors[label],
+            freedom=self.kept.freedom[label],
             whole=self.whole.coefficients[label],
             whole_errors=self.whole.errors[label],
             chosen=answer.ordered(label),

@@ -9,9 +9,11 @@ import pytest
 
 from tests.workers.surrogate.made import WIDTH, Masks, corners, cosine, network, noise
 from workers.surrogate.drawn import Drawn
+from workers.surrogate.errors import half_width
 from workers.surrogate.evidence import Evidence
 from workers.surrogate.explain import explain
 from workers.surrogate.gram import Centred, moments
+from workers.surrogate.kept import kept
 from workers.surrogate.neighbourhood import Floats
 from workers.surrogate.ranks import gap
 from workers.surrogate.ridge import on_all
@@ -54,6 +56,23 @@ def test_95_percent_intervals_hold_the_limit_in_95_of_100_runs(paired: bool) -> 
         held += np.abs(found.coefficients[0] - limit) <= 1.96 * found.errors[0]
     assert (held / REPEATS > 0.93).all(), held / REPEATS
     assert (held / REPEATS < 0.97).all(), held / REPEATS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("samples", "paired"), [(31, False), (61, True)])
+def test_intervals_of_30_draws_are_wider_and_still_hold_the_limit(samples: int, paired: bool) -> None:
+    settings = Settings(samples=samples, paired=paired, repeats=2, selection="none")
+    limit, held, narrow = in_the_limit(samples), np.zeros(FEATURES), np.zeros(FEATURES)
+    for seed in range(REPEATS):
+        drawn = Drawn(Masks(FEATURES), network(bent), settings, seed)
+        drawn.draw(samples, lambda _: None)
+        found = kept(Evidence.of(drawn, WIDTH), settings, seed)
+        off = np.abs(found.answer.coefficients[0, 0] - limit)
+        held += off <= half_width(found.errors[0], found.freedom[0])
+        narrow += off <= 1.96 * found.errors[0]
+    assert (held / REPEATS > 0.93).all(), held / REPEATS
+    assert (held / REPEATS < 0.98).all(), held / REPEATS
+    assert (narrow / REPEATS).mean() < 0.93, "normal intervals hold it in fewer"
 
 
 @pytest.mark.soak
