@@ -32,12 +32,15 @@ from workers.analyses import KINDS
 from workers.attribution.findings import NOT_USABLE
 from workers.child import run
 from workers.kind import AnalysisKind
+from workers.robustness.findings import CHECK_FAILED, WRONG_EVERYWHERE
 from workers.subject.formats import FORMATS
 
 State = Literal["ok", "not applicable", "refused", "failed"]
 INTAKE, OUTPUTS = "intake", "outputs"
 FORMS: tuple[ModelFormat, ...] = ("pt2", "huggingface", "onnx")
 MEMORY_BYTES = 1 << 28
+OF_THE_NETWORK = (NOT_USABLE, WRONG_EVERYWHERE, CHECK_FAILED)
+"""Failures that an analysis finds in what it is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +227,7 @@ def _settled(kind: AnalysisKind[Any, Any], came: Came, found: Answered) -> Cell:
     """An analysis that says of its own numbers that no report may show them has worked; the cell says that it did."""
     if isinstance(found, Succeeded):
         grave = [str(each["code"]) for each in _findings(found) if each["severity"] == "failure"]
-        broken = [code for code in grave if code != NOT_USABLE]
+        broken = [code for code in grave if code not in OF_THE_NETWORK]
         return _cell(kind, came, "failed" if broken else "ok", ", ".join(broken or grave))
     if isinstance(found, Failed) and found.reason.code == "not-applicable":
         return _cell(kind, came, "not applicable", found.reason.detail)

@@ -26,10 +26,10 @@ _TITLE = "Robustness: how much an attack breaks"
 _QUESTION = "How far must inputs be moved until the network errs, and how much holds within a budget?"
 _SOURCE = "Croce and Hein 2020, arXiv:2003.01690, section 4; Carlini et al. 2019, arXiv:1902.06705, section 4"
 _LITERATURE = """Attacks: Croce and Hein 2020, arXiv:2003.01690, sections 3 and 4 (Auto-PGD, DLR); Andriushchenko et al.
-2020, arXiv:1912.00049 (Square); Goodfellow et al. 2015, arXiv:1412.6572 (FGSM); Madry et al. 2018, arXiv:1706.06083
-(PGD); Rony et al. 2019, arXiv:1811.09600 (DDN); Pintor et al. 2021, arXiv:2102.12827 (FMN). Doubts: Carlini et al.
-2019, arXiv:1902.06705, section 4; Athalye et al. 2018, arXiv:1802.00420; Zimmermann et al. 2022, arXiv:2206.13991.
-Intervals: Wilson 1927, JASA 22:209."""
+2020, arXiv:1912.00049 (Square); Chen, Jordan and Wainwright 2020, arXiv:1904.02144 (HopSkipJump); Goodfellow et al.
+2015, arXiv:1412.6572 (FGSM); Madry et al. 2018, arXiv:1706.06083 (PGD); Rony et al. 2019, arXiv:1811.09600 (DDN);
+Pintor et al. 2021, arXiv:2102.12827 (FMN). Doubts: Carlini et al. 2019, arXiv:1902.06705, section 4; Athalye et al.
+2018, arXiv:1802.00420; Zimmermann et al. 2022, arXiv:2206.13991. Intervals: Wilson 1927, JASA 22:209."""
 
 
 def _compute(subject: Subject, part: Part, _: RobustnessParameters, context: Context) -> Partial:

@@ -125,7 +125,7 @@ class _Made:
     def _attacked(self, examined: Examined) -> Found:
         return attack(
             examined.victim, examined.goal, examined.x, examined.space, examined.settings, examined.seeds,
-            self._told(0.0, 0.45),
+            self._told(0.0, 0.45), unlike=None if self.case.attacked.embedded else examined.x,
         )  # fmt: skip
 
     def _others(self, found: Found) -> tuple[Found, bool]:

@@ -32,6 +32,8 @@ _CHECKED = 1.2
 _AGAIN = 100
 """Most such examples: those of all checks together."""
 _PGD = 40
+_SEARCHES, _AROUND = 2.0, 100.0
+"""Of a black box: searches of so many queries each, and what noise, neighbours and the boundary take."""
 
 
 def estimate(subject: Subject, parameters: RobustnessParameters, memory_bytes: int) -> Quote:
@@ -57,7 +59,7 @@ def _forwards(subject: Subject, parameters: RobustnessParameters, budgets: int) 
     """Of one example that nothing breaks, gradients counted as so many forwards."""
     queries = float(parameters.queries)
     if subject.black_box:
-        return queries
+        return _SEARCHES * queries + _AROUND
     gradients = _LADDER * parameters.steps
     if {"pgd", "auto"} & set(parameters.compare):
         gradients += _PGD * budgets

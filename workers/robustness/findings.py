@@ -7,6 +7,9 @@ from itertools import chain
 from service.contracts.outcome import Finding
 from workers.robustness.outcome import RobustnessOutcome
 
+WRONG_EVERYWHERE, CHECK_FAILED = "wrong-everywhere", "attack-check-failed"
+"""Failures of what is analysed, and not of the analysis."""
+
 FEW = 30
 """Examples below which an interval is so wide that hardly anything is said."""
 _WEAK = 0.05
@@ -49,7 +52,7 @@ def _wrong_everywhere(outcome: RobustnessOutcome) -> list[Finding]:
     }
     return [
         Finding(
-            code="wrong-everywhere",
+            code=WRONG_EVERYWHERE,
             severity="failure",
             raised_if="no example is right without an attack",
             meaning=f"{told[outcome.judged]} A robust accuracy of 0 says nothing of attacks here.",
@@ -63,7 +66,7 @@ def _wrong_everywhere(outcome: RobustnessOutcome) -> list[Finding]:
 def _failed(outcome: RobustnessOutcome) -> list[Finding]:
     return [
         Finding(
-            code="attack-check-failed",
+            code=CHECK_FAILED,
             severity="failure",
             raised_if="a check of the attack itself fails",
             meaning=f"{each.question} {each.observed[:1500]}: {each.because[:1500]}",

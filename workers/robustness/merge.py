@@ -124,9 +124,8 @@ def _nearest(arrays: dict[str, Tensor], epsilons: tuple[float, ...], *, sought: 
     held = (arrays["at"] >= len(epsilons)) & (arrays["nearest"] < 0)
     distance = torch.where(held, torch.inf, nearest(arrays))
     found = distance[clean].tolist()
-    value, low, high = median(found)
+    value, low, high = (each if each is not None and isfinite(each) else None for each in median(found))
     return Nearest(
-        median=value if isfinite(value) else None, low=None if low is None or not isfinite(low) else low,
-        high=None if high is None or not isfinite(high) else high, n=len(found), censored=sum(not isfinite(each) for each in found),
+        median=value, low=low, high=high, n=len(found), censored=sum(not isfinite(each) for each in found),
         sought=sought,
     )  # fmt: skip

@@ -22,8 +22,9 @@ weaker are dropped; once more from what came nearest; and Square, which sees out
 beside it, for comparison with figures from elsewhere, and DDN or FMN seek the nearest adversarial (`minimum`). What any
 of them breaks counts: robust accuracy is the worst case per example over all attacks.
 
-A black box, and a network whose graph does not reach its input, is attacked by Square from random starts; it is told
-that gradients may find far more.
+A black box, and a network whose graph does not reach its input, is attacked by random changes, by the nearest of the
+other examples that is answered otherwise, by Square from random starts and by HopSkipJump; it is told that gradients
+may find far more.
 """
 _UNITS = """
 Pictures and videos are moved in raw units, preprocessing being inside the attack; series and tables in standard
