@@ -21,6 +21,17 @@ MOST_NUMBERS = 65_536
 _Group = Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000, strict=False)]
 
 
+_ELSEWHERE = {
+    "settle": "layers settle at different numbers of samples, and all are read from the same; ask for more `samples`",
+    "most": "it belongs to `settle`: layers are read from one number of samples; ask for more `samples`",
+    "engine": "the package lime reads one output at a time, and no layer; lime_image, lime_tabular, lime_text and"
+    " lime_series take it",
+    "verify": "the package lime reads no layer; the output's surrogate is compared with lime's in lime_image,"
+    " lime_tabular, lime_text and lime_series, which fit as is done here",
+}
+"""What the other kinds of LIME take, and why it means nothing here."""
+
+
 class Concept(Value):
     """A vector that stands for something, in the terms of one layer."""
 
@@ -127,6 +138,14 @@ class LayersParameters(Parameters):
         0, description="Samples in one forward pass; 0 for what one pass over the network's layers says."
     )
     precision: Literal["float32", "float64"] = Field("float32", description="Floating-point type of the network.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_of_other_kinds(cls, given: object) -> object:
+        named = [each for each in _ELSEWHERE if isinstance(given, dict) and each in given]
+        if named:
+            raise ValueError("; ".join(f"{each} is not asked of layers: {_ELSEWHERE[each]}" for each in named))
+        return given
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> LayersParameters:

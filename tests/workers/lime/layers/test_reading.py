@@ -138,6 +138,12 @@ def test_contradictions_are_refused(wrong):
         LayersParameters.model_validate(wrong)
 
 
+@pytest.mark.parametrize("given", [{"settle": True}, {"engine": "lime"}, {"verify": 1}, {"most": 2000}])
+def test_what_only_other_kinds_of_lime_take_is_refused_with_its_reason(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} is not asked of layers: "):
+        LayersParameters.model_validate(given)
+
+
 def test_where_tokens_move_what_is_read_by_position_is_refused_and_means_over_positions_are_not():
     of, value = tap((3, 2), sequence=0), torch.ones(3, 2, dtype=torch.float64)
     by_key, rising = {of.key: value}, {of.key: torch.arange(6.0, dtype=torch.float64)}
