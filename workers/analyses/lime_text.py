@@ -131,13 +131,15 @@ KIND = lime_kind(
             "Order is in no feature: what a word means by standing beside another is told of neither.",
         ),
         formula="""
-        The text is split into units: words where lime splits it, tokens, or sentences (`unit`). A sample takes away as
-        many units as are drawn evenly from 1 to all of them, all occurrences at once where `together`; *z* is 1 where a
-        unit is there. The distance is 100 times that of cosines, and the kernel is 25 wide, as in lime. Equal seeds
-        draw the samples of lime 0.2.0.1 bit for bit where `paired` is off. What is left is put together from the tokens
-        of the text where seeded samples show that tokenising it again gives the same, and is tokenised otherwise. A
-        text longer than the model reads is explained as far as it is read. Where the model reads ids and no text, each
-        position that is no padding is a unit, and `mask_id` stands in its place.
+        The text is split into units: words where lime splits it, tokens, or sentences (`unit`), which end at a line's
+        end and at . ! ? … where white space follows, but not behind a title, an initial or a short form that belongs to
+        what follows ("Dr. Smith", "e.g. this"); "etc." and its like end one. A sample takes away as many units as are
+        drawn evenly from 1 to all of them, all occurrences at once where `together`; *z* is 1 where a unit is there.
+        The distance is 100 times that of cosines, and the kernel is 25 wide, as in lime. Equal seeds draw the samples
+        of lime 0.2.0.1 bit for bit where `paired` is off. What is left is put together from the tokens of the text
+        where seeded samples show that tokenising it again gives the same, and is tokenised otherwise. A text longer
+        than the model reads is explained as far as it is read. Where the model reads ids and no text, each position
+        that is no padding is a unit, and `mask_id` stands in its place.
         """,
         literature="""Ribeiro, Singh and Guestrin: *"Why should I trust you?": explaining the predictions of any
         classifier*, arXiv:1602.04938, sections 3 and 4. Stability: Visani et al. 2020, arXiv:2001.11757. Samples until

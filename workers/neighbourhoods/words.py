@@ -30,6 +30,14 @@ _BETWEEN = {
     "sentence": re.compile(r"(\s*\n\s*|(?<=[.!?…])\s+|(?<=[.!?…][\"'”’»)\]])\s+|(?<=[。！？])\s*)"),
 }
 _A_WORD = re.compile(r"\w")
+_GOES_ON = re.compile(
+    r"(?:(?:^|\W)(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|Mt|Rev|Hon|Gen|Col|Capt|Lt|Sgt|Sen|Rep|Gov|Fig|Figs|Eq|Eqs|Vol|Nr|vs|cf"
+    r"|approx|ca|bzw|[eE]\.g|[iI]\.e|[zZ]\.\s?B|[dD]\.\s?h)"
+    r"|(?:^|(?:^|[\s.])[A-Z]\.\s?|[\s(\"][A-Z][a-z]+\s|^[A-Z][a-z]+\s)[A-Z])\.$"
+)
+"""A sentence does not end in these: titles and short forms that are followed by what they belong to, and the initial of
+a name, which begins a text or stands behind another initial or a name, as letters of "U.S." do too. Whatever may end a sentence as well ("etc.",
+"Inc.", "No.", "p.m.") ends one here; no dictionary decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +95,23 @@ def stands(shown: Shown, owner: NDArray[np.int64]) -> Shown:
 
 def units_of(text: str, unit: Literal["word", "sentence"], *, together: bool) -> Units:
     """The words or sentences of a text; together: equal ones are one feature."""
-    parts = [part for part in _BETWEEN[unit].split(text) if part]
+    split = _BETWEEN[unit].split(text)
+    parts = [part for part in (split if unit == "word" else _rejoined(split)) if part]
     ends = np.cumsum([len(part) for part in parts]).tolist()
     spans = [(end - len(part), end) for part, end in zip(parts, ends, strict=True)]
     units = [at for at, part in enumerate(parts) if (_A_WORD.match if unit == "word" else _A_WORD.search)(part)]
     return _numbered(parts, spans, units, together=together)
+
+
+def _rejoined(split: Sequence[str]) -> list[str]:
+    """Sentences and what is between them, in turn; those that an abbreviation parted on a line are one again."""
+    made = [split[0]]
+    for between, sentence in zip(split[1::2], split[2::2], strict=True):
+        if "\n" not in between and _GOES_ON.search(made[-1]):
+            made[-1] += between + sentence
+        else:
+            made += [between, sentence]
+    return made
 
 
 def tokens_of(text: str, pieces: Sequence[tuple[str, int, int]], keys: Sequence[int], *, together: bool) -> Units:

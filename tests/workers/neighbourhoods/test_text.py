@@ -68,7 +68,24 @@ def test_a_sentence_ends_where_white_space_follows_its_mark():
     assert units_of(given, "sentence", together=True).names == expected
 
 
-@pytest.mark.parametrize("given", ["", "  ", "...", "a\nb \t", "\u00e9\u0301 \u0130_x\u200bz 1.5"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Dr. Smith came. He left.", ("Dr. Smith came.", "He left.")),
+        (
+            "J. K. Rowling wrote. George W. Bush read, e.g. Fig. 3 vs. Fig. 4.",
+            ("J. K. Rowling wrote.", "George W. Bush read, e.g. Fig. 3 vs. Fig. 4."),
+        ),
+        ("We chose plan B. Then we left, etc. It rained.", ("We chose plan B.", "Then we left, etc.", "It rained.")),
+        ("Ask the Dr.\nHe knows.", ("Ask the Dr.", "He knows.")),
+        ("No. I won't. Was it in the U.S. Army?", ("No.", "I won't.", "Was it in the U.S. Army?")),
+    ],
+)
+def test_an_abbreviation_that_belongs_to_what_follows_ends_no_sentence(given, expected):
+    assert units_of(given, "sentence", together=True).names == expected
+
+
+@pytest.mark.parametrize("given", ["", "  ", "...", "Dr. No. Dr.  Yes", "a\nb \t", "\u00e9\u0301 \u0130_x\u200bz 1.5"])
 def test_the_stretches_are_the_text(given):
     for unit in ("word", "sentence"):
         units = units_of(given, unit, together=True)
