@@ -26,8 +26,8 @@ from workers.neighbourhoods.image import ImageSettings, image
 from workers.neighbourhoods.segments import segments
 from workers.neighbourhoods.table import table as around_row
 from workers.neighbourhoods.table_background import TableBackground, TableSettings
-from workers.neighbourhoods.text import TextSettings
 from workers.neighbourhoods.text import text as around_text
+from workers.neighbourhoods.text_samples import TextSettings
 from workers.numerics.memory import keep_freed_pages
 from workers.surrogate.explain import explain
 from workers.surrogate.gram import Centred, moments

@@ -22,8 +22,10 @@ from lamina import demo_text
 from lamina.demo_networks import digits, train, tumours
 from lamina.model_folder import packed
 from workers.neighbourhoods.image import ImageSettings, image
-from workers.neighbourhoods.table import TableSettings, table
-from workers.neighbourhoods.text import TextSettings, text
+from workers.neighbourhoods.table import table
+from workers.neighbourhoods.table_background import TableSettings
+from workers.neighbourhoods.text import text
+from workers.neighbourhoods.text_samples import TextSettings
 from workers.subject.huggingface import load, rewrite
 from workers.surrogate.gram import Centred, moments
 from workers.surrogate.neighbourhood import Floats, Neighbourhood, Predict

@@ -18,7 +18,8 @@ from workers.lime.outcome import Shown
 from workers.lime.parameters import LimeParameters
 from workers.lime.spec import Around, Drawn, Lime
 from workers.neighbourhoods.ids import IdsNeighbourhood
-from workers.neighbourhoods.text import TextNeighbourhood, TextSettings, text
+from workers.neighbourhoods.text import text
+from workers.neighbourhoods.text_samples import TextNeighbourhood, TextSettings
 from workers.neighbourhoods.words import NONE, Unit
 from workers.passes.predicting import Predicting
 from workers.pictures.colours import RAISES

@@ -36,8 +36,8 @@ _GOES_ON = re.compile(
     r"|(?:^|(?:^|[\s.])[A-Z]\.\s?|[\s(\"][A-Z][a-z]+\s|^[A-Z][a-z]+\s)[A-Z])\.$"
 )
 """A sentence does not end in these: titles and short forms that are followed by what they belong to, and the initial of
-a name, which begins a text or stands behind another initial or a name, as letters of "U.S." do too. Whatever may end a sentence as well ("etc.",
-"Inc.", "No.", "p.m.") ends one here; no dictionary decides."""
+a name, which begins a text or stands behind another initial or a name, as letters of "U.S." do too. Whatever may end a
+sentence as well ("etc.", "Inc.", "No.", "p.m.") ends one here; no dictionary decides."""
 
 
 @dataclass(frozen=True, slots=True)

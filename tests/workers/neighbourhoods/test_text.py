@@ -13,7 +13,8 @@ from tests.workers.neighbourhoods import texts
 from workers.kind import AnalysisError
 from workers.neighbourhoods.joined import Joined
 from workers.neighbourhoods.removals import Removals
-from workers.neighbourhoods.text import TextNeighbourhood, TextSettings, text
+from workers.neighbourhoods.text import text
+from workers.neighbourhoods.text_samples import TextNeighbourhood, TextSettings
 from workers.neighbourhoods.words import units_of
 from workers.subject.huggingface.tokens import Pieces
 from workers.surrogate.explain import explain

@@ -9,7 +9,8 @@ from lime.lime_text import IndexedString, LimeTextExplainer
 
 from tests.workers.neighbourhoods import texts
 from workers.neighbourhoods.removals import Removals
-from workers.neighbourhoods.text import TextNeighbourhood, TextSettings, text
+from workers.neighbourhoods.text import text
+from workers.neighbourhoods.text_samples import TextNeighbourhood, TextSettings
 from workers.neighbourhoods.words import units_of
 from workers.passes.predicting import Predicting
 from workers.subject.huggingface.tokens import Pieces

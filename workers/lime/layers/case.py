@@ -22,7 +22,7 @@ from workers.lime.layers.gradient import gradients
 from workers.lime.layers.parameters import LayersParameters
 from workers.lime.layers.reading import DIRECTION, NORM, Read, Unit, by_row, readings
 from workers.lime.rows import Rows, rows
-from workers.neighbourhoods.text import TextNeighbourhood
+from workers.neighbourhoods.text_samples import TextNeighbourhood
 from workers.passes.asked import Asked, prepared
 from workers.passes.predicting import Asking, Predicting
 from workers.subject.network import ONLY_OUTPUTS

@@ -11,7 +11,7 @@ from workers.lime.parameters import TargetName
 from workers.neighbourhoods.image import ImageSettings
 from workers.neighbourhoods.series import SeriesSettings
 from workers.neighbourhoods.table_background import Sampling, TableSettings
-from workers.neighbourhoods.text import TextSettings
+from workers.neighbourhoods.text_samples import TextSettings
 from workers.neighbourhoods.words import Unit
 from workers.surrogate.settings import Selection, Settings
 

@@ -18,7 +18,7 @@ from workers.lime.layers.outcome import LayersOutcome
 from workers.lime.outcome import Shown
 from workers.neighbourhoods.ids import IdsNeighbourhood
 from workers.neighbourhoods.image import ImageNeighbourhood
-from workers.neighbourhoods.text import TextNeighbourhood
+from workers.neighbourhoods.text_samples import TextNeighbourhood
 from workers.neighbourhoods.words import NONE
 from workers.pictures.layers import MOST_LAYERS, LayerLine
 from workers.pictures.segments import MOST_TARGETS, Parted, segment_strip
