@@ -89,5 +89,5 @@ def _refuse_gradients(parameters: RobustnessParameters) -> None:
     if parameters.queries == 0:
         raise AnalysisError(
             "no-queries", "a black box is attacked by asking it, and queries is 0",
-            remedy="Ask for some queries: 2000 is the default.",
+            remedy="Ask for some queries.",
         )  # fmt: skip

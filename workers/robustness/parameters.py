@@ -36,7 +36,7 @@ class RobustnessParameters(Parameters):
         50, description="Gradient steps of the first attack; those of the others follow from it."
     )
     queries: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = Field(
-        2000, description="Random windows tried per example (Square); 0 leaves it out. All there is for a black box."
+        5000, description="Random windows tried per example (Square); 0 leaves it out. All there is for a black box."
     )
     compare: Annotated[tuple[Compared, ...], Field(max_length=2, strict=False)] = Field(
         ("auto",), description="Attacks that everybody names, beside ours: fgsm, pgd; auto: both where gradients are."
