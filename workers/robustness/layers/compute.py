@@ -40,6 +40,7 @@ REFUSED = (AnalysisError, NotFinite, SweepRefused)
 """What a layer may be refused with, while the others go on."""
 
 NONE_BROKEN = "the attack broke no example at this epsilon, so that there is nothing to follow through the layers"
+NOT_REACHED = "no change of the attacked input reaches it, or it is zero or does not run at these examples"
 FEW_TO_PROBE = f"fewer than {LEAST} examples are there to fit linear probes on and check them with"
 
 _ATTACK, _FOLLOW, _LATENT = 0.3, 0.4, 0.9
@@ -149,7 +150,7 @@ def _follow(case: Case, through: Through, made: Landed, context: Context) -> Non
     made.displaced = displaced(through, taps, x, made.made, made.noisy, index, threat.reads, told)
     for tap, arrives in zip(taps, made.displaced.reached, strict=True):
         if not arrives:
-            made.miss(f"displacement of {tap.key}", "no change of the attacked input reaches it")
+            made.miss(f"displacement of {tap.key}", NOT_REACHED)
     labels = case.truth[made.broken].to(index.device)
     with torch.no_grad():
         given = torch.stack([through.outputs(each, index).argmax(1) for each in made.noisy])
@@ -251,12 +252,12 @@ def _probe(case: Case, through: Through, made: Landed, context: Context) -> None
     for at, tap in enumerate(taps):
         context.progress(_LATENT + (1 - _LATENT) * at / len(taps), f"linear probe of {tap.key}")
         clean, adversarial, *random = (
-            pooled(through.values(rows, which, [tap])[tap.key])
+            pooled(through.known(rows, which, [tap])[tap.key])
             for rows, which in (
                 (case.threat.x, every), (made.made, index), *((each, index) for each in made.noisy)
             )
         )  # fmt: skip
         if not all(bool(each.isfinite().all()) for each in (clean, adversarial, *random)):
-            made.miss(f"linear probe of {tap.key}", "its output is not finite at some example")
+            made.miss(f"linear probe of {tap.key}", "it does not run, or is not finite, at some example")
             continue
         made.probes[tap.key] = probed(clean, case.truth, case.aim.before.shape[1], made.broken, adversarial, random)

@@ -32,7 +32,11 @@ LINEAR = ("linear latent budget", "Is the budget that breaks a linear head its m
 RERUN = ("from each layer on", "Does the network say the same when a layer is given its own output back?")
 
 _DRAWS, _TIMES = 8, 4
-_NEAR, _ERRORS = 0.1, 4.0
+_ERRORS = 4.0
+_SPREAD = ((_DRAWS + 2) / (12 * _DRAWS)) ** 0.5
+"""Standard deviation of the share of the others that one of as many and one like draws is larger than: ranks are even
+whatever the network, as long as all are drawn alike."""
+
 _MOST = 32
 _STRETCH = 10.0
 _EXACT, _WITHIN, _ROUNDING = 1e-9, 0.02, 1e-4
@@ -146,17 +150,19 @@ def _noise(case: Case, context: Context) -> Observed:
     with through.quiet():
         found = displaced(through, case.layers.taps, x, drawn[0], drawn[1:], index, threat.reads, _silent)
     worst, off = "", 0.0
-    for tap, ratio in zip(case.layers.taps, found.ratio, strict=True):
-        known = ratio[ratio.isfinite()]
-        if len(known) < 2:
+    for tap, own, others in zip(case.layers.taps, found.relative, found.random, strict=True):
+        known = own.isfinite() & others.isfinite().all(1) & (others.mean(1) > 0)
+        if int(known.sum()) < 2:
             continue
-        error = float(known.std() / len(known) ** 0.5)
-        gap = abs(float(known.mean()) - 1) / max(_NEAR, _ERRORS * error)
+        rank = ((own[:, None] > others).double() + 0.5 * (own[:, None] == others).double()).mean(1)[known]
+        gap = abs(float(rank.mean()) - 0.5) / (_SPREAD / len(rank) ** 0.5)
         if gap >= off:
-            worst, off = f"{tap.key}: {float(known.mean()):.3f} +- {error:.3f}, n = {len(known)}", gap
+            ratio = float((own / others.mean(1))[known].median())
+            worst = f"{tap.key}: larger than {100 * float(rank.mean()):.0f} % of the others, median ratio {ratio:.3f}"
+            off, count = gap, len(rank)
     if not worst:
         return "no layer is moved by noise", None
-    return f"farthest from 1 at {worst}", off <= 1
+    return f"farthest from half at {worst}, n = {count}", off <= _ERRORS
 
 
 def _rerun(case: Case, context: Context) -> Observed:
@@ -190,7 +196,7 @@ def _silent(_fraction: float) -> None:
 
 
 RUNS: dict[tuple[str, str], tuple[str, Callable[[Case, Context], Observed]]] = {
-    NOISE: ("a ratio of 1 in every layer, within a tenth or four standard errors", _noise),
+    NOISE: ("in every layer as often larger than the others as smaller, within four standard errors", _noise),
     PLANTED: ("gains of 1 and 10 to nine digits, and the layer that stretches is named", _planted),
     LINEAR: ("the same within 2 %", _linear),
     RERUN: ("the same, within rounding", _rerun),

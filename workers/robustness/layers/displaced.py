@@ -80,7 +80,7 @@ def displaced(
     told: Callable[[float], None],
 ) -> Displaced:
     """x, made: (m, ...), raw. noisy: (draws, m, ...). index: int64 (m,), the example of each. read: raw to what the
-    network reads. Raises ChangingGraph."""
+    network reads."""
     draws, m = noisy.shape[:2]
     relative, cosine = (torch.full((len(taps), m), torch.nan, dtype=torch.float64) for _ in range(2))
     random = torch.full((len(taps), m, draws), torch.nan, dtype=torch.float64)
@@ -88,7 +88,7 @@ def displaced(
     for start in range(0, m, together):
         part = slice(start, min(start + together, m))
         rows = torch.cat([x[part], made[part], *noisy[:, part]])
-        values = through.values(rows, index[part].repeat(2 + draws), taps)
+        values = through.known(rows, index[part].repeat(2 + draws), taps)
         for at, tap in enumerate(taps):
             clean, moved, *others = _flat(values[tap.key]).chunk(2 + draws)
             relative[at, part] = _relative(clean, moved)

@@ -28,9 +28,10 @@ def picture(case: Case, arrays: Mapping[str, Tensor]) -> list[tuple[Shown, bytes
     taps = [tap for tap in case.layers.taps if len(tap.shape) == 3]
     taps = [taps[at] for at in spread(len(taps), MOST_LAYERS - 1)]
     through = case.through(_ROWS * max(1, sum(tap.bytes_per_example for tap in taps)))
-    clean, changed = (through.values(rows, index.to(device), taps) for rows in (x, made))
+    clean, changed = (through.known(rows, index.to(device), taps) for rows in (x, made))
     axis = facts.channel_axis
     maps = [LayerMap("input", _carried(case.threat.reads(x), case.threat.reads(made), axis))]
+    taps = [tap for tap in taps if all(bool(each[tap.key].isfinite().all()) for each in (clean, changed))]
     maps += [LayerMap(tap.key, _carried(clean[tap.key], changed[tap.key], 0)) for tap in taps]
     low, high = (along_channels(ends, facts, made) for ends in (facts.bounds.low, facts.bounds.high))
     shown = ((made - low) / (high - low)).clamp(0, 1).movedim(axis + 1, 1).cpu()

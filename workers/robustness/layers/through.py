@@ -14,6 +14,7 @@ from workers.suffix.rerun import Rerun
 from workers.sweep.block import padded
 from workers.sweep.probe import Tap
 from workers.sweep.ready import Prepared
+from workers.sweep.refusals import ChangingGraph
 from workers.sweep.watch import differentiable_recurrence, frozen
 
 
@@ -52,6 +53,19 @@ class Through:
         """What layers give, by key, (rows, units...); without gradients. Raises ChangingGraph."""
         parts = [self._rerun.record(self.inputs(*each), taps).values for each in self._blocks(made, index)]
         return {tap.key: torch.cat([part[tap.key] for part in parts]) for tap in taps}
+
+    def known(self, made: Tensor, index: Tensor, taps: Sequence[Tap]) -> dict[str, Tensor]:
+        """As `values`, with NaN for a layer that does not run at some of these inputs."""
+        try:
+            return self.values(made, index, taps)
+        except ChangingGraph:
+            return {tap.key: self._or_unknown(made, index, tap) for tap in taps}
+
+    def _or_unknown(self, made: Tensor, index: Tensor, tap: Tap) -> Tensor:
+        try:
+            return self.values(made, index, [tap])[tap.key]
+        except ChangingGraph:
+            return made.new_full((len(made), *tap.shape), torch.nan)
 
     def after(self, tap: Tap, x: Tensor, rows: Tensor) -> Network:
         """The network from a layer's output on, differentiable in (k, units...) of the layer; its index counts in x.

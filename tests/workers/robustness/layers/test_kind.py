@@ -11,9 +11,15 @@ from torch import nn
 from service.contracts.section import Bars, Lines, Picture
 from tests import networks
 from tests.workers.robustness.layers import planted
+from tests.workers.robustness.layers.test_displaced import asked, prepared
 from tests.workers.subjects import answer, context, speaks, subject
 from workers.analyses.robustness_layers import KIND
 from workers.kind import Cancelled
+from workers.robustness.layers import controls
+from workers.robustness.layers.case import Case
+from workers.robustness.layers.noise import equal_noise
+from workers.robustness.layers.through import Through
+from workers.sweep.refusals import ChangingGraph
 
 pytestmark = pytest.mark.slow
 
@@ -277,5 +283,67 @@ def test_progress_names_each_layer_late_ones_first():
     assert fractions == sorted(fractions)
 
 
-def test_controls_pass_and_one_that_should_fail_does(spots):
+def test_controls_pass_on_a_sound_network(spots):
     assert [run.passed for run in spots.controls] == [True] * 4
+
+
+def test_a_control_fails_where_a_rerun_is_another_network(monkeypatch):
+    def other(self, _tap, x, rows):
+        return lambda values, index: 2 * self.outputs(x[index], rows[index])[: len(values)]
+
+    monkeypatch.setattr(Through, "after", other)
+    run = controls.run(controls.RERUN, Case.of(planted.spots(), KIND.parameters()), context())
+    assert run.passed is False
+
+
+def test_a_control_fails_where_noise_is_not_as_long_as_other_noise(monkeypatch):
+    def louder(space, x, made, seeds, draws):
+        drawn = equal_noise(space, x, made, seeds, draws)
+        drawn[0] = x + 1.5 * (drawn[0] - x)
+        return drawn
+
+    monkeypatch.setattr(controls, "equal_noise", louder)
+    run = controls.run(controls.NOISE, Case.of(planted.spots(), KIND.parameters()), context())
+    assert run.passed is False
+
+
+def test_a_single_logit_is_a_choice_of_two():
+    x = networks.points(24, 6).float().clamp(-4, 4)
+    head = planted.linear(torch.tensor([[1.0, -1.0, 0.5, -0.5]]))
+    body = networks.mlp().float()
+    shift = float(head(body(x)).detach().median())
+    head.bias = nn.Parameter(torch.tensor([-shift]))
+    network = nn.Sequential(body, head).eval().requires_grad_(False)
+    of = subject(network, x, (network(x)[:, 0] > 0).long(), planted.facts((6,), 2))
+    made = answer(KIND, of, latent=1)
+    assert made.outcome.clean.value == 1.0
+    assert made.outcome.broken > 0
+    assert made.outcome.layers[-1].ratio is not None
+
+
+class Late(nn.Module):
+    """A second layer that runs only where some example of the batch has a large sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))
+        return self.head(self.second(h) if bool((x.sum(1) > 3).any()) else h)
+
+
+def test_a_layer_that_does_not_always_run_is_not_known_where_it_does_not():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Late().double().eval().requires_grad_(False)
+    x = torch.cat([torch.ones(1, 6), -torch.ones(3, 6)]).double()
+    ready = prepared(network, x)
+    taps = {tap.key: tap for tap in ready.layers}
+    through = asked(ready)
+    index = torch.arange(1, 4)
+    found = through.known(x[1:], index, [taps["second"], taps["head"]])
+    assert bool(found["second"].isnan().all())
+    torch.testing.assert_close(found["head"], network(x[1:]))
+    with pytest.raises(ChangingGraph, match="second"):
+        through.values(x[1:], index, [taps["second"]])
