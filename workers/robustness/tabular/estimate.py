@@ -9,6 +9,7 @@ import torch
 from workers.kind import Quote
 from workers.robustness.tabular.case import Case
 from workers.robustness.tabular.controls import CONTROL_ROWS
+from workers.robustness.tabular.fewer import SINGLE
 from workers.robustness.tabular.parameters import TabularParameters
 from workers.robustness.tabular.search import BLACK_BOX
 from workers.subject.subject import Subject
@@ -29,8 +30,11 @@ _JOB_SECONDS, _STEP_SECONDS = 0.2, 2e-3
 """What tables take, and the work around one step of all rows."""
 
 _CONTROL_STEPS = 400
-_STATES = 24
-"""Tensors as large as the rows in work that ladders keep."""
+_STATES, _LANES, _ROWS = 24, 9, 16
+"""Tensors as large as the rows in work that ladders keep; lanes of a row at most; tensors as large as all rows."""
+
+_CANDIDATES, _COPIES = 1 << 22, 6
+"""Numbers of candidates held at once, and how often."""
 
 _TIMED = 2
 
@@ -43,7 +47,7 @@ def estimate(subject: Subject, parameters: TabularParameters, memory_bytes: int)
     gradients = 0.0 if subject.black_box else _LADDER * parameters.steps * _BACKWARD
     exchanges = parameters.most_categories * sum(len(codes) for codes in rules.legal)
     budgets = len(parameters.epsilons)
-    single = min(len(rules.columns), 64)
+    single = min(len(rules.columns), SINGLE)
     asked = n * (
         _CLIMBS * (gradients + queries) + exchanges + parameters.neighbours * budgets + single * 2
         + len(parameters.protected) * 5
@@ -54,7 +58,9 @@ def estimate(subject: Subject, parameters: TabularParameters, memory_bytes: int)
     weights = sum(t.numel() * t.element_size() for t in _weights(case))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * max(8, tensor.element_size()) for tensor in held)
-    states = _STATES * 8 * case.x[0].numel() * (9 * min(n, rows) + CONTROL_ROWS)
+    element = case.x.element_size()
+    states = element * case.x[0].numel() * (_STATES * (min(_LANES * n, rows) + CONTROL_ROWS) + _ROWS * n)
+    states += min(_CANDIDATES, single * n * case.x[0].numel()) * element * _COPIES
     return Quote(
         seconds=asked * _row_seconds(case, min(rows, n)) + following * _STEP_SECONDS + _JOB_SECONDS,
         bytes=_FIRST_USE_BYTES

@@ -1,4 +1,8 @@
-"""Which columns of a broken row need not have changed? Those are put back, most first, while the row stays broken."""
+"""Which columns of a broken row need not have changed? Those are put back, most first, while the row stays broken.
+
+Of the columns by how little they changed, the first 1, 2, 4, ... are put back at once; where none of that holds, one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +13,44 @@ from workers.robustness.tabular.hunt import Hunt
 from workers.robustness.tabular.repair import obeys
 from workers.robustness.tabular.rules import Rules
 
-_SINGLE = 64
-"""Columns that are tried one by one; beside them the least changed ones, 2, 4, 8, ... at once."""
-_ROUNDS = 64
+SINGLE = 48
+"""Columns that are tried one by one in a round, the least changed."""
+_ROUNDS = 24
+_MOST_CELLS = 1 << 22
+"""Numbers of candidates held at once."""
 
 
 def fewer(hunt: Hunt) -> None:
     """Puts columns of `hunt.made` back, in place: each round what puts back most and keeps the row broken and legal."""
-    case, goal = hunt.case, hunt.case.judged.goal
-    at = ((hunt.at >= 0) & (hunt.at < len(case.parameters.epsilons))).nonzero().flatten()
+    at = ((hunt.at >= 0) & (hunt.at < len(hunt.case.parameters.epsilons))).nonzero().flatten()
+    each = max(1, _MOST_CELLS // (SINGLE * max(1, hunt.made.shape[1])))
+    singles = torch.zeros(len(hunt.made), dtype=torch.bool, device=at.device)
     for _ in range(_ROUNDS):
         if len(at) == 0:
             return
-        improved = []
-        for start in range(0, len(at), max(1, hunt.victim.rows)):
-            part = at[start : start + hunt.victim.rows]
-            who, rows, count = _candidates(case.rules, case.x[part], hunt.made[part])
-            if len(who) == 0:
-                continue
-            outputs = hunt.victim.outputs(rows, part[who])
-            fits = goal.broken(outputs, part[who]) & obeys(case.rules, rows)
-            fits &= hunt.level(part[who], rows) <= hunt.at[part[who]]
-            margin = torch.where(fits, goal.margin(outputs, part[who]).double(), torch.inf)
-            for row in torch.unique(who[fits]).tolist():
-                own = ((who == row) & fits).nonzero().flatten()
-                most = own[count[own] == count[own].max()]
-                best = most[margin[most].argmin()]
-                hunt.made[part[row]] = rows[best]
-                improved.append(part[row])
-        at = torch.stack(improved) if improved else at[:0]
+        helped = torch.zeros_like(singles)
+        for start in range(0, len(at), each):
+            _round(hunt, at[start : start + each], singles, helped)
+        again = helped[at] | ~singles[at]
+        singles[at] = ~helped[at]
+        at = at[again]
+
+
+def _round(hunt: Hunt, part: Tensor, singles: Tensor, helped: Tensor) -> None:
+    """One round of some rows, int64 (k,). singles: whether columns are put back one by one; helped: in place."""
+    case, goal = hunt.case, hunt.case.judged.goal
+    who, rows, count = _candidates(case.rules, case.x[part], hunt.made[part], singles[part])
+    if len(who) == 0:
+        return
+    outputs = hunt.victim.outputs(rows, part[who])
+    fits = goal.broken(outputs, part[who]) & obeys(case.rules, rows)
+    fits &= hunt.level(part[who], rows) <= hunt.at[part[who]]
+    margin = goal.margin(outputs, part[who]).double()
+    for row in torch.unique(who[fits]).tolist():
+        own = ((who == row) & fits).nonzero().flatten()
+        most = own[count[own] == count[own].max()]
+        hunt.made[part[row]] = rows[most[margin[most].argmin()]]
+        helped[part[row]] = True
 
 
 def changed(rules: Rules, x: Tensor, made: Tensor) -> Tensor:
@@ -58,32 +71,28 @@ def by_units(rules: Rules, x: Tensor, made: Tensor) -> Tensor:
     )
 
 
-def _candidates(rules: Rules, x: Tensor, made: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _candidates(rules: Rules, x: Tensor, made: Tensor, singles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows with some columns put back: whose, int64 (k,), the row, and how many columns."""
     moved, size = changed(rules, x, made), by_units(rules, x, made).abs()
     order = torch.where(moved, size, torch.inf).argsort(dim=1, stable=True)
-    counts = moved.sum(1)
-    who, rows, how = list[Tensor](), list[Tensor](), list[int]()
-    for row in range(len(x)):
-        own = order[row, : int(counts[row])].tolist()
-        if len(own) < 2:
-            continue
-        sets = [own[:k] for k in _doubling(len(own))] + [[column] for column in own[:_SINGLE]]
-        for columns in sets:
-            back = made[row].clone()
-            places = [place for column in columns for place in rules.columns[column].places]
-            back[places] = x[row, places]
-            who.append(torch.tensor(row))
-            rows.append(back)
-            how.append(len(columns))
-    if not who:
-        none = torch.empty(0, dtype=torch.int64, device=x.device)
-        return none, x[:0], none
-    return torch.stack(who).to(x.device), torch.stack(rows), torch.tensor(how, device=x.device)
+    counts, alone = moved.sum(1).tolist(), singles.tolist()
+    who, sets = list[int](), list[list[int]]()
+    for row, count in enumerate(counts):
+        own = order[row, :count].tolist()
+        if count > 1:
+            found = [[column] for column in own[:SINGLE]] if alone[row] else [own[:k] for k in _doubling(count)]
+            who += [row] * len(found)
+            sets += found
+    index = torch.tensor(who, dtype=torch.int64, device=x.device)
+    rows = made[index].clone()
+    for at, columns in enumerate(sets):
+        places = [place for column in columns for place in rules.columns[column].places]
+        rows[at, places] = x[who[at], places]
+    return index, rows, torch.tensor([len(columns) for columns in sets], dtype=torch.int64, device=x.device)
 
 
 def _doubling(count: int) -> list[int]:
-    made, size = [], 2
+    made, size = [], 1
     while size < count:
         made.append(size)
         size *= 2

@@ -54,14 +54,18 @@ class Hunt:
 
     @contextmanager
     def attempt(self, name: str, asked: Asked | None = None) -> Iterator[None]:
-        """Around an attack: keeps its count and what it was the first to break. asked: what was asked before."""
+        """Around an attack: keeps its count and what it was the first to break, if it asked at all.
+
+        asked: what was asked for it before.
+        """
         before, count = self.robust(), self.victim.whose()
         yield
         broke = (before & ~self.robust()).sum(0).tolist()
         if asked is not None:
             count.forwards += asked.forwards
             count.gradients += asked.gradients
-        self.attempts.append(Attempt(name=name, asked=count, broke=tuple(broke)))
+        if count.forwards:
+            self.attempts.append(Attempt(name=name, asked=count, broke=tuple(broke)))
 
     def robust(self) -> Tensor:
         """Whether a row holds at each budget, bool (n, E)."""

@@ -104,7 +104,7 @@ class TabularOutcome(Outcome):
     black_box: bool
     tolerance: float = Field(description="Of numbers: the shift that counts, output units; 0 of classes.")
     output_unit: Annotated[str, Field(max_length=64)]
-    most_categories: Integer
+    most_categories: Integer = Field(description="Categories that may change in a row; 0 where there are none.")
     columns_changeable: Integer
     relations: Annotated[tuple[_Label, ...], Field(strict=False)]
     clean: Average = Field(description="Rows decided rightly, or as before, without an attack.")

@@ -15,6 +15,7 @@ LIMITS = (
     "A budget counts units of each column by itself: many columns may move by it at once, as data seldom do.",
     "Only the rules that were declared are kept: what else people, time or law forbid is not known here.",
     "Categories that change cost no budget; how many may is part of the question.",
+    "How few columns a row needs is counted at the smallest budget that breaks it: with a larger one fewer may do.",
     "With relations, whole numbers and categories the search is greedy in part, and may miss rows that exist.",
     "Whether a changed row still deserves its label is not checked.",
     "A protected column is changed alone: columns that stand for it are not.",
@@ -34,7 +35,8 @@ def _answer(outcome: TabularOutcome) -> str:
     units = outcome.unit_name.replace("deviations", "deviation") if last.epsilon == 1 else outcome.unit_name
     within = f"each number moves by at most {last.epsilon:g} {units}"
     if outcome.most_categories:
-        within += f" and at most {outcome.most_categories} of the categories change"
+        count = outcome.most_categories
+        within += f" and {'one category changes' if count == 1 else f'{count} categories change'} at most"
     if outcome.clean.value == 0:
         return f"{_doubt(outcome)}No row is decided rightly without an attack: there is nothing to break."
     kept = {
