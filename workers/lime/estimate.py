@@ -18,8 +18,12 @@ _FIRST_USE_BYTES = 40 << 20
 _LOADING, _LOADED = 3.0, 1.3
 """Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
-_COPIES, _MATRICES = 12, 12
-"""Of samples times features: drawn, weighed, resampled. Of features times features: moments, halves and resamples."""
+_COPIES = 12
+"""Of samples times features: drawn, weighed, resampled."""
+
+_GROUPS, _MOST_MOMENTS, _RESAMPLES, _MOST_AT_ONCE, _IN_HAND = 40, 8 << 20, 20, 2 << 20, 4
+"""Of features times features: groups of samples whose moments are held, and the most numbers of all; resamples that are
+fitted together, their most numbers, and the matrices of each that a fit has at a time."""
 
 _JOB_SECONDS, _FIT_SECONDS, _CELL_SECONDS, _PAIR_SECONDS = 0.15, 0.02, 2.5e-7, 3.5e-6
 """What tables and pictures take whatever the network is; a surrogate with its errors and stability, and that for each
@@ -48,12 +52,23 @@ def estimate(kind: Kind, subject: Subject, parameters: LimeParameters, memory_by
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
-    drawn = max(samples, wide(features, few)) * (features + len(parameters.targets))
-    sampled = 8 * (_COPIES * drawn + _MATRICES * features**2)
+    numbers = features + len(parameters.targets)
+    drawn = max(samples, wide(features, few)) * numbers
+    sampled = 8 * (_COPIES * drawn + moments(1 + numbers) + resampled(1 + numbers))
     return Quote(
         seconds=(passed + attributed) * row_seconds(case.predicting, rows.count) + _JOB_SECONDS + fits,
         bytes=_FIRST_USE_BYTES + int(max(_LOADING * weights, _LOADED * weights + rows.bytes + sampled)) + 2 * data,
     )  # fmt: skip
+
+
+def moments(side: int) -> int:
+    """Numbers in the moments of an example's samples, `side` by `side` for each group."""
+    return min(_MOST_MOMENTS, _GROUPS * side**2)
+
+
+def resampled(side: int) -> int:
+    """Numbers that fitting resamples takes beside."""
+    return _IN_HAND * max(side**2, min(_MOST_AT_ONCE, _RESAMPLES * side**2))
 
 
 def _fit(samples: int, features: int) -> float:

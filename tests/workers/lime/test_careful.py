@@ -11,7 +11,7 @@ from tests.workers.lime.made import pictures, reading
 from workers.lime.careful import Careful
 from workers.lime.case import asked
 from workers.lime.parameters import LimeParameters
-from workers.lime.rows import LEAST_ROWS, MOST_ROWS, largest, rows
+from workers.lime.rows import LEAST_ROWS, MOST_ROWS, rows
 from workers.lime.told import most_features, written
 
 
@@ -48,7 +48,7 @@ def test_rows_follow_from_the_largest_layer_and_never_from_a_clock():
     small, _ = asked(subjects.classifier(), LimeParameters())
     assert rows(small, 1 << 28).count == MOST_ROWS
     wide, _ = asked(reading(lambda x: x.repeat(1, 64, 1, 1).mean((1, 2, 3)), pictures(side=128)), LimeParameters())
-    assert largest(wide) == 3 * 128 * 128 * 4, "of a network without layers, the input"
+    assert rows(wide, 1 << 30).row_bytes == 3 * 128 * 128 * 4, "of a network without layers, the input"
     assert rows(wide, 1 << 30) == rows(wide, 1 << 30)
     assert LEAST_ROWS < rows(wide, 1 << 30).count < MOST_ROWS
     assert rows(wide, 1 << 20).count == 1, "memory is kept to"

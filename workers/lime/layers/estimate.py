@@ -6,6 +6,7 @@ from math import prod
 
 from workers.kind import Quote
 from workers.lime.case import most_features
+from workers.lime.estimate import moments, resampled
 from workers.lime.layers.case import Case
 from workers.lime.layers.controls import CONTROL_SAMPLES, RERUNS
 from workers.lime.layers.parameters import LayersParameters
@@ -19,9 +20,8 @@ _FIRST_USE_BYTES = 40 << 20
 _LOADING, _LOADED = 3.0, 1.3
 """Bytes for each byte of weights: file, program and modules while the model is loaded; what stays of them."""
 
-_COPIES, _MOMENTS, _MOST_MOMENTS = 6, 40, 8 << 20
-"""Of an example's samples, features and readings; groups of samples whose moments are held, and the most numbers of
-all."""
+_COPIES = 6
+"""Of an example's samples, features and readings."""
 
 _LOOKS, _PROBED = 8, 64 << 20
 """Rows of which the probe holds all layers at once; bytes of its passes with gradients, at most. What it frees is not
@@ -51,8 +51,8 @@ def estimate(subject: Subject, parameters: LayersParameters, memory_bytes: int) 
     units = sum(prod(tap.shape) for tap in case.layers.taps)
     itemsize = 8 if parameters.precision == "float64" else 4
     layers = (2 + len(parameters.readings)) * units * itemsize
-    moments = min(_MOST_MOMENTS, _MOMENTS * (1 + features + readings) ** 2)
-    sampled = 8 * (_COPIES * parameters.samples * (features + readings) + 2 * moments)
+    side = 1 + features + readings
+    sampled = 8 * (_COPIES * parameters.samples * side + 2 * moments(side) + resampled(side))
     return Quote(
         seconds=_READ * passed * row_seconds(case.predicting, rows.count) + _JOB_SECONDS
         + n * readings * (_READING_SECONDS + parameters.samples * features * _CELL_SECONDS),
