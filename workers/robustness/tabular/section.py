@@ -71,11 +71,15 @@ def _blocks(outcome: TabularOutcome) -> tuple[Block, ...]:
 
 def _asked(outcome: TabularOutcome) -> str:
     how = "outputs alone: a black box has no gradients" if outcome.black_box else "gradients and outputs"
-    relations = f" Kept throughout: {'; '.join(outcome.relations[:5])}." if outcome.relations else ""
+    relations = ""
+    if outcome.relations:
+        relations = (
+            f" Kept throughout: {'; '.join(outcome.relations[:5])}. Of {outcome.proposed} proposals, {outcome.rejected}"
+            " broke a relation beyond repair and were taken back."
+        )
     return (
         f"{outcome.examples} of {outcome.available} rows were attacked by {how}; {outcome.columns_changeable} columns"
         f" may change. Units and categories are those of the {outcome.background} data.{relations}"
-        f" {outcome.rejected} of {outcome.proposed} proposals broke a relation beyond repair and were taken back."
         f" Of {outcome.rechecked} rows stored as broken, {outcome.confirmed} are confirmed by a check that shares"
         f" nothing with the attacks; {outcome.asked_again} of them were asked again one by one."
     )
@@ -85,7 +89,10 @@ def _measures(outcome: TabularOutcome) -> list[Measure]:
     last = outcome.budgets[-1]
     label = {"accuracy": "Robust accuracy, at most", "agreement": "Decisions kept, at most",
              "shift": "Outputs kept, at most"}[outcome.reading]  # fmt: skip
+    before = {"accuracy": "Clean accuracy", "agreement": "Decisions without an attack",
+              "shift": "Outputs without an attack"}[outcome.reading]  # fmt: skip
     shown = [
+        (before, outcome.clean, "share of rows", "higher is better", "Without an attack."),
         (label, last.kept, "share of rows", "higher is better", f"At epsilon {last.epsilon:g}, all attacks."),
         ("Columns changed, median", outcome.changed, "columns", "higher is better", "In a row that was broken."),
         ("Cost, median", outcome.cost, "units of cost", "higher is better", "In a row that was broken."),
