@@ -48,10 +48,11 @@ def estimate(subject: Subject, parameters: RobustnessParameters, memory_bytes: i
     weights = sum(t.numel() * t.element_size() for t in (*attacked.network.parameters(), *attacked.network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * tensor.element_size() for tensor in held)
-    working = _KEPT * rows * attacked.row_bytes() + _COPIES * attacked.x.numel() * attacked.x.element_size()
+    examples = attacked.x.numel() * attacked.x.element_size()
+    working = _KEPT * rows * attacked.row_bytes() + _COPIES * examples + 2 * min(STORED_BYTES, examples)
     return Quote(
         seconds=_JOB_SECONDS + (n * per_example + checked) * row,
-        bytes=_FIRST_USE_BYTES + int(max(_LOADING * weights, _LOADED * weights + working)) + 2 * data + STORED_BYTES,
+        bytes=_FIRST_USE_BYTES + int(max(_LOADING * weights, _LOADED * weights + working)) + 2 * data,
     )
 
 
