@@ -39,7 +39,7 @@ State = Literal["ok", "not applicable", "refused", "failed"]
 INTAKE, OUTPUTS = "intake", "outputs"
 FORMS: tuple[ModelFormat, ...] = ("pt2", "huggingface", "onnx")
 MEMORY_BYTES = 1 << 28
-OF_THE_NETWORK = (NOT_USABLE, WRONG_EVERYWHERE, CHECK_FAILED)
+OF_THE_NETWORK = (NOT_USABLE, WRONG_EVERYWHERE, CHECK_FAILED, "worse-than-chance")
 """Failures that an analysis finds in what it is asked about."""
 
 
