@@ -30,8 +30,8 @@ SUBJECTS = {
     "speaks": subjects.speaks,
     "rows": subjects.rows,
 }
-OF_FAMILY = {"attends": ("attention",), "speaks": ("attention", "lime"), "rows": ("robustness",)}
-"""Subjects that only the kinds of some families are asked of: the others have enough in those above."""
+OF_FAMILY = {"attends": ("attention",), "speaks": ("attention", "lime", "robustness_text"), "rows": ("robustness",)}
+"""Subjects that only some kinds, or those of some families, are asked of: the others have enough in those above."""
 
 # torch speaks of other accelerators when a recurrent layer is taken apart
 pytestmark = pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
@@ -45,7 +45,9 @@ IN_FULL, FEW = ("layer_conductance", "attention_rollout", "logit_lens"), 2
 
 def answers(kind: Any) -> Iterator[tuple[str, Answer]]:
     """What the kind says of subjects that it applies to, with default parameters; computed once."""
-    names = [name for name in SUBJECTS if kind.family in OF_FAMILY.get(name, (kind.family,))]
+    names = [
+        name for name in SUBJECTS if {kind.family, kind.name} & set(OF_FAMILY.get(name, (kind.family,)))
+    ]  # fmt: skip
     first = 0 if kind.name in IN_FULL else list(KINDS).index(kind.name) % len(names)
     most = len(names) if kind.name in IN_FULL else FEW
     for name in (*names[first:], *names[:first]):

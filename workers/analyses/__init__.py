@@ -26,6 +26,7 @@ from workers.analyses import (
     robustness,
     robustness_layers,
     robustness_tabular,
+    robustness_text,
     saliency,
     smoothgrad,
 )
@@ -59,4 +60,5 @@ KINDS = Registry(
     robustness.KIND,
     robustness_layers.KIND,
     robustness_tabular.KIND,
+    robustness_text.KIND,
 )

@@ -15,7 +15,7 @@ _HALF = 0.5
 def findings(outcome: TextOutcome) -> tuple[Finding, ...]:
     """The gravest first."""
     made: tuple[Callable[[TextOutcome], list[Finding]], ...] = (
-        _refused, _wrong, _fragile, _no_better, _few, _aside, _cut, _short, _without_labels, _taken_back,
+        _refused, _wrong, _fragile, _no_better, _few, _aside, _cut, _short, _without_labels, _unknown, _taken_back,
     )  # fmt: skip
     return tuple(chain.from_iterable(each(outcome) for each in made))
 
@@ -159,6 +159,20 @@ def _without_labels(outcome: TextOutcome) -> list[Finding]:
             meaning="An example counts as broken where the model decides otherwise than before: what was wrong before"
             " and stays so counts as kept.",
             advice="Give labelled data to know the robust accuracy.",
+        )
+    ]  # fmt: skip
+
+
+def _unknown(outcome: TextOutcome) -> list[Finding]:
+    if not outcome.unknown:
+        return []
+    return [
+        Finding(
+            code="unknown-characters", severity="note",
+            raised_if="a success puts a token for unknown characters where there was none",
+            meaning="The model does not see what stands there: any unknown letter or word does the same.",
+            advice="Map letters that look alike to those that are known before tokenising.",
+            evidence=f"{outcome.unknown} successes",
         )
     ]  # fmt: skip
 

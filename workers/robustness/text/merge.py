@@ -47,7 +47,8 @@ def merge(
         aside=len(case.aside), cut=_cut(case), short=_short(case), clean=Average.of(wilson(right, n)),
         kept=Average.of(wilson(right - len(fallen), n)),
         success=Average.of(wilson(len(fallen), right)) if right else None,
-        attacks=tuple(_attack(name, found, drawn, context) for name in case.attacks), fragile=_fragile(case, found),
+        attacks=tuple(_attack(name, found, drawn, context) for name in case.attacks),
+        unknown=sum(_unknown(case, each) for each in broken), fragile=_fragile(case, found),
         shown=tuple(_diff(case, each) for each in shown), pictures=tuple(drawings), rechecked=confirmed.n,
         confirmed=confirmed.confirmed,
         refused=tuple(told.Refused(index=at, because=why[:_LONG]) for at, why in confirmed.refused[:_MOST_REFUSED]),
@@ -152,6 +153,21 @@ def _cut(case: Case) -> int:
     if case.texts is None:
         return 0
     return sum(len(case.tokenizer.pieces(case.texts[at], case.length)) >= case.length for at in case.kept)
+
+
+def _unknown(case: Case, found: Found) -> bool:
+    """Whether more of its own tokens than before are such as no text is given: those for what is unknown."""
+    if found.text is None or "swaps" not in case.attacks:
+        return False
+    form = case.vocabulary.form
+    own = tuple(case.x[case.position][found.index].tolist())
+
+    def count(ids: tuple[int, ...], text: str) -> int:
+        pieces = case.tokenizer.pieces(text, case.length)
+        return sum(int(form[ids[at]]) < 0 for at, (_, start, end) in enumerate(pieces) if end > start)
+
+    assert case.texts is not None
+    return count(found.ids, found.text) > count(own, case.texts[found.index])
 
 
 def _short(case: Case) -> int:

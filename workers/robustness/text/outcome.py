@@ -99,6 +99,7 @@ class TextOutcome(Outcome):
     kept: Average = Field(description="Those that every attack left so: an upper bound.")
     success: Average | None = Field(description="Share broken by any attack; null where no example was right.")
     attacks: Annotated[tuple[Attack, ...], Field(strict=False)]
+    unknown: Integer = Field(description="Successes that put in what the vocabulary does not know.")
     fragile: Annotated[tuple[Fragile, ...], Field(strict=False)]
     shown: Annotated[tuple[Diff, ...], Field(strict=False)]
     pictures: Annotated[tuple[Name, ...], Field(strict=False)]

@@ -43,9 +43,9 @@ _READ = """
 """
 _OUTCOME = (
     (
-        "Success by attack and of all together, with Wilson intervals; an upper bound on the robust accuracy; the median"
-        " share of words or tokens changed in a broken example, with its bootstrap interval; forwards and gradients;"
-        " drawn edits; the words that successful attacks changed; texts before and after."
+        "Success by attack and of all together, with Wilson intervals; an upper bound on the robust accuracy; the"
+        " median share of words or tokens changed in a broken example, with its bootstrap interval; forwards and"
+        " gradients; drawn edits; the words that successful attacks changed; texts before and after."
     ),
     (
         "Artifacts: `arrays.safetensors` with `index` and `clean` of the examples, and of every success `broken_index`,"
@@ -65,7 +65,10 @@ _FINDINGS = (
     "`easily-broken` (warning): more than half is broken, beyond the interval.",
     "`chance-does-as-well` (warning): drawn edits break half as many, or more.",
     "`few-examples` (warning): fewer than 30.",
-    "`examples-set-aside`, `texts-at-the-limit`, `short-texts`, `no-labels`, `candidates-rejected` (notes).",
+    (
+        "`examples-set-aside`, `texts-at-the-limit`, `short-texts`, `no-labels`, `unknown-characters`,"
+        " `candidates-rejected` (notes)."
+    ),
 )
 
 
