@@ -22,6 +22,7 @@ PARTS = (
     "lime",
     "lime_samples",
     "lime_layers",
+    "attack",
     "intake",
     "stack",
     "history",

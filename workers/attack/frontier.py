@@ -1,8 +1,9 @@
 """At which budgets does each example break? One ladder of attacks, climbed once for a whole curve.
 
 From cheap to dear: Auto-PGD on the cross-entropy from a random point, on the ratio of logits from what was nearest, on
-the difference to every class with successive halving, once more from what was nearest, and a search by random windows
-that begins there. An example leaves a stage as soon as it is broken and goes on at a smaller budget (`standing`).
+the difference to every class with successive halving; for L-infinity once more from what was nearest, for L2 along the
+boundary from outside; and a search by random windows that begins at what was nearest. An example leaves a stage as soon
+as it is broken and goes on at a smaller budget (`standing`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from workers.attack.boundary import walk
 from workers.attack.draws import Draws
 from workers.attack.found import Found, Stage
 from workers.attack.goal import Goal
@@ -116,11 +118,15 @@ def _white_box(goal: Goal, settings: Settings) -> list[tuple[str, float, Run]]:
         dlr = Climb(name="apgd-dlr", loss="dlr", steps=ceil(0.4 * steps))
         made.append((dlr.name, dlr.steps, partial(_climb, dlr, _near)))
     if goal.targeted:
-        lanes = Climb(name="apgd-targets", loss=goal.targeted[0], steps=2 * steps, rungs=_RUNGS)
+        climbed = 2 * steps if settings.norm == "linf" else steps
+        lanes = Climb(name="apgd-targets", loss=goal.targeted[0], steps=climbed, rungs=_RUNGS)
         made.append((lanes.name, 3.0 * lanes.steps, partial(_climb, lanes, _to_each)))
-    last = goal.losses[min(2, len(goal.losses) - 1)] if "margin" in goal.losses else first
-    refine = Climb(name="refine", loss=last, steps=2 * steps, first=0.5)
-    made.append((refine.name, refine.steps, partial(_climb, refine, _near)))
+    if settings.norm == "linf":
+        last = goal.losses[min(2, len(goal.losses) - 1)] if "margin" in goal.losses else first
+        refine = Climb(name="refine", loss=last, steps=2 * steps, first=0.5)
+        made.append((refine.name, refine.steps, partial(_climb, refine, _near)))
+    else:
+        made.append(("boundary", 3.0 * steps, partial(_boundary, 2 * steps)))
     if settings.queries:
         queries = settings.queries * (2 if settings.doubled else 1)
         made.append(("square", 0.4 * queries, partial(_square, queries, WARM)))
@@ -133,6 +139,10 @@ def _climb(
 ) -> None:  # fmt: skip
     per_example = _lanes(standing) if starts is _to_each else 1
     climb(standing, plan, starts(standing, draws), told, per_example)
+
+
+def _boundary(steps: int, standing: Standing, _draws: Draws, told: Callable[[float], None]) -> None:
+    walk(standing, steps, told)
 
 
 def _square(queries: int, share: float, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:

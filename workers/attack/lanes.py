@@ -16,6 +16,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from workers.attack.ranks import among_least
 from workers.attack.space import per_row
 from workers.attack.standing import Standing
 
@@ -116,6 +117,7 @@ def _stepped(standing: Standing, plan: Climb, lanes: Lanes) -> tuple[Lanes, Tens
         return standing.goal.loss(plan.loss, outputs, lanes.index[rows], towards)
 
     outputs, value, slope = standing.victim.gradient(lanes.at, lanes.index, loss)
+    standing.felt(lanes.index, slope)
     moved, _ = standing.looked(lanes.index, lanes.at, outputs)
     again = torch.unique(lanes.index[moved])
     _advance(standing, plan, lanes, torch.nan_to_num(value, nan=-torch.inf), slope)
@@ -124,7 +126,7 @@ def _stepped(standing: Standing, plan: Climb, lanes: Lanes) -> tuple[Lanes, Tens
     for share, most in plan.rungs:
         at_rung = stays & (lanes.step == ceil(share * plan.steps))
         if bool(at_rung.any()):
-            stays &= ~at_rung | _among_best(lanes.index, torch.where(at_rung, lanes.value, -torch.inf), most)
+            stays &= ~at_rung | among_least(lanes.index, torch.where(at_rung, -lanes.value, torch.inf), most)
     ended = len(torch.unique(lanes.index)) - len(torch.unique(lanes.index[stays])) - len(again)
     ended += int((standing.level[again] < 0).sum())
     return lanes.those(stays), again[standing.level[again] >= 0], ended
@@ -154,19 +156,6 @@ def _advance(standing: Standing, plan: Climb, lanes: Lanes, value: Tensor, slope
     kept = per_row((lanes.step > 0).to(here), here)
     mixed = here + (ahead - here) * (1 - (1 - _MOMENTUM) * kept) + (here - lanes.was) * ((1 - _MOMENTUM) * kept)
     lanes.was, lanes.at = here, space.project(x, mixed, epsilon)
-
-
-def _among_best(index: Tensor, value: Tensor, most: int) -> Tensor:
-    """Whether a row is among the `most` largest of its example; the earlier row of two equal ones."""
-    order = torch.argsort(value, descending=True, stable=True)
-    order = order[torch.argsort(index[order], stable=True)]
-    grouped = index[order]
-    begins = torch.cat([torch.ones(1, dtype=torch.bool, device=index.device), grouped[1:] != grouped[:-1]])
-    place = torch.arange(len(index), device=index.device)
-    rank = place - torch.cummax(torch.where(begins, place, 0), 0).values
-    keep = torch.empty(len(index), dtype=torch.bool, device=index.device)
-    keep[order] = rank < most
-    return keep
 
 
 @cache

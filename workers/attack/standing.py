@@ -28,7 +28,7 @@ def silent(_fraction: float, _stage: str) -> None:
     """For who does not ask how far it is."""
 
 
-_KEPT = ("clean", "at", "level", "made", "by", "near", "margin")
+_KEPT = ("clean", "at", "level", "made", "by", "near", "margin", "flat")
 
 
 class Standing:
@@ -37,7 +37,8 @@ class Standing:
     clean: bool (N,), not broken as they are. at: int64 (N,), the smallest budget known to break each, E for none, -1
     where it is not clean. level: int64 (N,), the budget it is tried at, -1 where nothing is left to try. made:
     (N, ...), what broke it at `at`. by: int64 (N,), the stage that did. near, margin: (N, ...) and (N,), what was
-    nearest to breaking it within the budget that it is tried at.
+    nearest to breaking it within the budget that it is tried at. flat: int64 (N,), how much more often its gradient was
+    zero than not.
     """
 
     def __init__(self, victim: Victim, goal: Goal, x: Tensor, space: Space, settings: Settings) -> None:
@@ -54,6 +55,7 @@ class Standing:
         self.made, self.near = x.clone(), x.clone()
         self.margin = goal.margin(outputs, every)
         self.by = torch.full((n,), -1, dtype=torch.int64, device=x.device)
+        self.flat = torch.zeros(n, dtype=torch.int64, device=x.device)
         self.towards = goal.towards(outputs, every, settings.towards)
 
     def open(self) -> Tensor:
@@ -63,6 +65,11 @@ class Standing:
     def epsilon(self, index: Tensor) -> Tensor:
         """The budget that each is tried at."""
         return self.epsilons[self.level[index].clamp(min=0)]
+
+    def felt(self, index: Tensor, slope: Tensor) -> None:
+        """Takes note of gradients, (rows, ...)."""
+        zero = slope.flatten(1).abs().amax(1) == 0
+        self.flat.index_add_(0, index, torch.where(zero, 1, -1))
 
     def looked(self, index: Tensor, points: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Takes note of points and what the network gives there; an example may be in several rows.

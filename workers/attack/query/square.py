@@ -1,18 +1,20 @@
 """What does a search by random windows find, from outputs alone?
 
 Square attack: Andriushchenko, Croce, Flammarion and Hein, arXiv:1912.00049, algorithms 1 and 2 for L-infinity: a window
-of the change is set to plus or minus the budget, and kept where that is better. For L2 a window is given all the length
-that is left when another is emptied, with flat windows in place of the paper's pyramids. Windows are of pixels or of
-steps; numbers without neighbours, as columns of a table, are drawn one by one.
+of the change is set to plus or minus the budget, and kept where that is better. For L2 a window of a picture is given a
+bump and the length that another had (algorithm 3); elsewhere it is given, flat, all that is left when another is
+emptied. Windows are of pixels or of steps; numbers without neighbours, as columns of a table, are drawn one by one.
 
 Most examples that hold come no nearer, however long the search. A warm search therefore asks at its checkpoints whether
-what was won since the last would reach the goal if it were won a few times more, and ends where it would not.
+what was won since the last would reach the goal if it were won some times more, and ends where it would not. Where
+gradients were zero nothing guided the search to where it began, and it goes on to its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ WARM, COLD = 0.2, 0.8
 """The share of the input that the first windows cover: where the search begins near, and where it begins anywhere."""
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """After which shares of the queries windows halve (the paper's appendix, for any number of queries)."""
-_CHECKPOINTS, _AS_OFTEN = (0.1, 0.25, 0.5), 4.0
+_CHECKPOINTS, _AS_OFTEN = (0.1, 0.25, 0.5), {"linf": 16.0, "l2": 64.0}
 """After which shares of the queries a warm search is looked at, and how often more it may hope to win as much."""
 _DRAWN = 64
 """Queries for which an example draws at once."""
@@ -83,6 +85,7 @@ class _Search:
         self.standing, self.draws, self.queries, self.share = standing, draws, queries, share
         x = standing.x
         self.axes = standing.space.neighbours(x)
+        self.as_often = _AS_OFTEN[standing.space.norm]
         self.checkpoints = torch.tensor([round(share * queries) for share in _CHECKPOINTS])
         signs = [1 if axis in self.axes else size for axis, size in enumerate(x.shape)][1:]
         self.signs = tuple(signs)
@@ -136,7 +139,8 @@ class _Search:
         if self.share != WARM:
             return torch.zeros_like(rows.asked, dtype=torch.bool)
         due = torch.isin(rows.asked, self.checkpoints.to(rows.asked))
-        ends = due & (rows.margin > _AS_OFTEN * (rows.mark - rows.margin))
+        guided = self.standing.flat[rows.index] <= 0
+        ends = due & guided & (rows.margin > self.as_often * (rows.mark - rows.margin))
         rows.mark = torch.where(due, rows.margin, rows.mark)
         return ends
 
@@ -153,11 +157,29 @@ class _Search:
         d, signs = len(self.axes), _product(self.signs)
         sign = (2 * (drawn[:, 2 * d : 2 * d + signs] < 0.5).to(x) - 1).reshape(-1, *self.signs)
         window = self._window(x, drawn[:, :d], share) if d else self._apart(x, drawn[:, 2 * d + signs :], share)
+        if space.norm == "l2" and self.axes == (2, 3):
+            return self._by_bumps(x, rows.best, space, epsilon, share, drawn, sign)
         if space.norm == "linf":
             made = torch.where(window, x + sign * per_row(epsilon, x) * space.unit, rows.best)
             return space.project(x, made, epsilon)
         other = self._window(x, drawn[:, d : 2 * d], share) if d else window.roll(1, -1)
         return _shifted(x, rows.best, space, epsilon, window, other, sign)
+
+    def _by_bumps(
+        self, x: Tensor, best: Tensor, space: Space, epsilon: Tensor, share: Tensor, drawn: Tensor, sign: Tensor
+    ) -> Tensor:
+        """The paper's move for L2: a window is given a bump, and the length that it had, another had, and is left."""
+        size = x.shape[2:]
+        unit = space.unit.expand_as(x)
+        change = (best - x) / unit
+        sides = ((share * size[0] * size[1]).sqrt().round() // 2 * 2 + 1).clamp(
+            3, max(3, min(size) - 1 + min(size) % 2)
+        )
+        for side in torch.unique(sides).tolist():
+            rows = (sides == side).nonzero().flatten()
+            change[rows] = _bumped(change[rows], epsilon[rows], int(min(side, *size)), drawn[rows, :4], sign[rows])
+        length = change.flatten(1).norm(dim=1).clamp(min=1e-12)
+        return space.project(x, x + change * per_row(epsilon / length, x) * unit, epsilon)
 
     def _covered(self, asked: Tensor) -> Tensor:
         done = asked.to(torch.float32) / max(1, self.queries)
@@ -194,6 +216,62 @@ def _shifted(
     each = (left / window.flatten(1).sum(1)).sqrt()
     made = torch.where(window, sign * per_row(each, x), rest)
     return space.project(x, x + made * space.unit, epsilon)
+
+
+def _bumped(change: Tensor, epsilon: Tensor, side: int, places: Tensor, sign: Tensor) -> Tensor:
+    """change: (rows, C, H, W) in units of epsilon; places: where two windows lie, uniform, (rows, 4)."""
+    n, channels, height, width = change.shape
+    windows = []
+    for row, column in ((places[:, 0], places[:, 1]), (places[:, 2], places[:, 3])):
+        at = torch.arange(side, device=change.device)
+        high = (row * (height - side + 1)).long()[:, None] + at
+        wide = (column * (width - side + 1)).long()[:, None] + at
+        every = torch.arange(n, device=change.device)[:, None, None, None]
+        each = torch.arange(channels, device=change.device)[None, :, None, None]
+        windows.append((every, each, high[:, None, :, None], wide[:, None, None, :]))
+    first, second = windows
+    own = change[first]
+    in_first = _channel_length(own)
+    left = (epsilon.square() - change.flatten(1).square().sum(1)).clamp(min=0.0)
+    made = change.clone()
+    made[second] = 0
+    made[first] = 0
+    freed = (change.flatten(2).square().sum(2) - made.flatten(2).square().sum(2)).clamp(min=0.0)
+    turned = places[:, 0:1, None, None] * 1e4 % 1 < 0.5  # a draw of its own: the digits that no place depends on
+    bump = torch.where(turned, _bump(side).to(change), _bump(side).t().to(change)) * sign
+    piece = own / (in_first + 1e-12) + bump
+    piece = piece / _channel_length(piece).clamp(min=1e-12)
+    made[first] = piece * (left[:, None] / channels + freed).sqrt()[..., None, None]
+    return made
+
+
+def _channel_length(change: Tensor) -> Tensor:
+    lengths: Tensor = change.flatten(2).norm(dim=2)
+    return lengths[..., None, None]
+
+
+def _one_long(made: Tensor) -> Tensor:
+    length: Tensor = made.norm()
+    return made / length.clamp(min=1e-12)
+
+
+@cache
+def _bump(side: int) -> Tensor:
+    """Two pyramids of opposite signs beside each other, (side, side), of length 1: figure 2 of the paper."""
+    made = torch.zeros(side, side)
+    made[: side // 2] = _pyramid(side // 2, side)
+    made[side // 2 :] = -_pyramid(side - side // 2, side)
+    return _one_long(made)
+
+
+def _pyramid(height: int, width: int) -> Tensor:
+    """Rings about the middle, each a square's reciprocal lower than the one within."""
+    row = (torch.arange(height) - height // 2).abs()[:, None]
+    column = (torch.arange(width) - width // 2).abs()[None]
+    ring = torch.maximum(row, column)
+    rings = 1.0 / (torch.arange(int(ring.max()) + 1) + 1.0).square()
+    made = rings.flip(0).cumsum(0).flip(0)[ring]
+    return _one_long(made)
 
 
 def _product(sizes: tuple[int, ...] | list[int]) -> int:
