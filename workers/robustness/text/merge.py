@@ -21,6 +21,7 @@ from workers.robustness.text.outcome import Average, TextOutcome
 from workers.robustness.text.parameters import TextParameters
 from workers.robustness.text.pictures import pictures
 from workers.robustness.text.rechecked import rechecked, stored
+from workers.robustness.text.vocabulary import listed
 from workers.subject.subject import Subject
 
 _MOST_ASIDE, _MOST_REFUSED, _MOST_FRAGILE = 1000, 100, 200
@@ -157,7 +158,7 @@ def _cut(case: Case) -> int:
 
 def _unknown(case: Case, found: Found) -> bool:
     """Whether more of its own tokens than before are such as no text is given: those for what is unknown."""
-    if found.text is None or "swaps" not in case.attacks:
+    if found.text is None or not listed(case.tokenizer):
         return False
     form = case.vocabulary.form
     own = tuple(case.x[case.position][found.index].tolist())

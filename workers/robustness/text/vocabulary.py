@@ -28,6 +28,11 @@ class Vocabulary:
         return len(self.written)
 
 
+def listed(tokenizer: Tokenizer) -> bool:
+    """Whether its tokens can be listed."""
+    return isinstance(tokenizer, Pieces)
+
+
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
     """Raises AnalysisError where the tokens of a tokenizer cannot be listed.
 
