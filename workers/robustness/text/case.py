@@ -269,9 +269,18 @@ class Case:
         fixed = self.subject.manifest.batch
         return max(1, wanted // fixed) * fixed if fixed else wanted
 
-    @cached_property
+    @property
     def row_bytes(self) -> int:
         """What all layers give for one row, bytes."""
+        return sum(self._given_bytes)
+
+    @property
+    def largest(self) -> int:
+        """Of what goes in and what layers give for one row, the largest tensor, bytes."""
+        return max(self._given_bytes)
+
+    @cached_property
+    def _given_bytes(self) -> tuple[int, ...]:
         found = [each[:1].numel() * each.element_size() for each in (*self.x, self.given)]
         least = self.subject.manifest.batch or 1
 
@@ -281,7 +290,7 @@ class Case:
 
         with torch.no_grad(), Watch(self.network, see) as watch:
             watch.run(padded(tuple(each[:1].clone() for each in self.x), least))
-        return max(1, sum(found))
+        return (1, *found)
 
 
 _READY: WeakKeyDictionary[

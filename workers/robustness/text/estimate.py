@@ -24,9 +24,16 @@ _JOB_SECONDS = 0.3
 _TEXT_SECONDS = 1.2e-4
 """Of making a candidate and tokenising it, beside what one pass tells."""
 
+_SCORE_SECONDS = 1.5e-8
+"""Of one such number: its products, and its place among the largest."""
+
+_KEPT, _IN_FLIGHT = 1.5, 5
+"""Tensors that a pass takes at its peak, as measured: with gradients of all layers' size together, without of the
+largest one's."""
+
 _TIMED = 2
-_SCORES = 12
-"""Tensors of a number for each open place and token of the vocabulary that a proposal takes, bytes each 8."""
+_SCORES = 20
+"""Bytes for each open place and token of the vocabulary that a proposal takes: three numbers, and what is allowed."""
 
 
 def estimate(subject: Subject, parameters: TextParameters, memory_bytes: int) -> Quote:
@@ -38,16 +45,32 @@ def estimate(subject: Subject, parameters: TextParameters, memory_bytes: int) ->
     weights = sum(t.numel() * t.element_size() for t in (*case.network.parameters(), *case.network.buffers()))
     held = (tensor for each in subject.examples.values() for tensor in (each.inputs, *each.further))
     data = sum(tensor.numel() * max(8, tensor.element_size()) for tensor in held)
-    proposals = 0
+    scores = steps = 0
     if "swaps" in case.attacks:
-        places = max(len(case.open_places(index)) for index in case.kept)
-        proposals = _SCORES * 8 * places * len(case.vocabulary)
+        scores = len(case.vocabulary) * max(len(case.open_places(index)) for index in case.kept)
+        steps = (len(case.kept) + CONTROL_EXAMPLES) * _proposed(case)
     return Quote(
-        seconds=asked * (_row_seconds(case, rows) + _TEXT_SECONDS) + _JOB_SECONDS,
+        seconds=asked * (_row_seconds(case, rows) + _TEXT_SECONDS) + steps * scores * _SCORE_SECONDS + _JOB_SECONDS,
         bytes=_FIRST_USE_BYTES
-        + int(max(_LOADING * weights, _LOADED * weights + 4 * rows * case.row_bytes + proposals))
+        + int(max(_LOADING * weights, _LOADED * weights + _passing(case, rows) + _SCORES * scores))
         + 2 * data,
     )
+
+
+def _proposed(case: Case) -> int:
+    """How many texts of the beam are given proposals for one example, at most."""
+    most = max(Found.none(case, index, "swaps").most for index in case.kept)
+    each = case.parameters.beam * (case.parameters.tries + 1)
+    return 1 + case.parameters.beam * min(most - 1, case.parameters.queries // each)
+
+
+def _passing(case: Case, rows: int) -> int:
+    """What the widest pass takes beside the network: all of the beam with its gradients, or a block without."""
+    most = max(case.parameters.beam * case.parameters.tries, *(len(case.open_places(at)) + 1 for at in case.kept))
+    fixed = case.subject.manifest.batch or 1
+    block = max(fixed, min(rows, max(most, len(case.x[0]))))
+    kept = _KEPT * case.row_bytes * max(fixed, min(rows, case.parameters.beam))
+    return int(max(kept, _IN_FLIGHT * case.largest * block))
 
 
 def _asked(case: Case, index: int, attack: str) -> float:

@@ -84,11 +84,11 @@ def _proposals(
     form = case.vocabulary.form
     ids = ids_of(case, index, state.swapped)[free].cpu()
     count = min(len(form), *(len(each.table) for each in slopes))
-    gain = torch.zeros(len(free), count, dtype=torch.float64)
+    gain = torch.zeros(len(free), count, dtype=slopes[0].table.dtype)
     for slope in slopes:
-        by, table = slope.by[at, free].double(), slope.table[:count].double()
-        own = (by * slope.table[ids.to(by.device)].double()).sum(1, keepdim=True)
-        gain += (own - by @ table.T).cpu()
+        by, table = slope.by[at, free].to(slope.table), slope.table
+        own = (by * table[ids.to(by.device)]).sum(1, keepdim=True)
+        gain += (own - by @ table[:count].T).cpu()
     others = (form[:count] == form[ids][:, None]) & (torch.arange(count) != ids[:, None])
     gain[~others] = -torch.inf
     each, tokens = gain.topk(min(PATIENCE + case.parameters.per_token, count), dim=1)
