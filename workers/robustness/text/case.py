@@ -219,6 +219,8 @@ class Case:
             missing = dict.fromkeys(("characters", "synonyms"), why)
         elif not self.parameters.synonyms:
             missing["synonyms"] = "no pair of words was given in `synonyms`"
+        elif not self._has_synonyms:
+            missing["synonyms"] = "no text holds a word of the pairs in `synonyms`"
         if self.subject.black_box:
             missing["swaps"] = f"they need gradients, and {ONLY_OUTPUTS}"
         else:
@@ -228,6 +230,16 @@ class Case:
             except (AnalysisError, SweepRefused) as refused:
                 missing["swaps"] = str(refused)
         return {name: missing[name] for name in self.parameters.attacks if name in missing}
+
+    @property
+    def _has_synonyms(self) -> bool:
+        known = {each.casefold() for pair in self.parameters.synonyms for each in (pair.one, pair.other)}
+        return any(
+            self.texts[at][word.start : word.end].casefold() in known
+            for at in self.kept
+            if self.texts is not None
+            for word in self.words(at)
+        )
 
     @property
     def attacks(self) -> tuple[str, ...]:

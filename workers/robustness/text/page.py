@@ -19,14 +19,15 @@ its tokens) may change, and one always may.
 1. **swaps** (HotFlip): one backward pass tells, to first order, how the margin of the decision would fall if the token
    `t` at a place were `v`, for all tokens `v` of the vocabulary: `-g . (E[v] - E[t])`. The best of each place are
    proposed, and the model is asked; a beam of the best texts goes on until one is decided otherwise. Tokens that the
-   tokenizer adds, padding, and those that a text is never given stay; a token takes the place of one that begins or
-   goes on with a word as it does. **A text that is not tokenised as what was proposed is rejected, and counted.**
+   tokenizer adds, padding, marks between words, and tokens that a text is never given stay; a token takes the place of
+   one that begins or goes on with a word as it does. **A text that is not tokenised as what was proposed is rejected, and counted.**
    Where the model reads ids and no texts are known, ids are swapped, and this is the only attack.
 2. **characters**: words in the order of how much the margin falls when each is deleted; in each, one edit: two letters
    swapped, one dropped, one inserted, a Cyrillic letter that looks alike, a neighbour on the keyboard, another case, a
    space. The best candidate of a word is kept where it lowers the margin; what is not needed in the end is taken back.
    Outputs are all that is asked for: it works for black boxes.
-3. **synonyms**: as characters, with the pairs of words of the parameter `synonyms`, either for the other.
+3. **synonyms**: as characters, with the pairs of words of the parameter `synonyms`, either for the other. Where no
+   text holds one of them, it is told as not applicable.
 
 What breaks is stored, read back from its bytes, tokenised again, counted, and asked one by one by code that shares
 nothing with the attacks. As many edits as an attack made, at drawn places and drawn themselves, are the comparison:

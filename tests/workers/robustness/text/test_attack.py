@@ -16,12 +16,13 @@ from tests.workers.robustness.text.made import LONG, case, id_of, planted, reads
 from workers.analyses.robustness_text import KIND
 from workers.kind import Cancelled
 from workers.recheck.recheck import Rechecked
+from workers.results import check_png
 from workers.robustness.text import controls
 from workers.robustness.text.found import Found
 from workers.robustness.text.misspelt import misspelt
 from workers.robustness.text.parameters import EDITS, TextParameters
 from workers.robustness.text.search import attacked
-from workers.robustness.text.swaps import ids_of, survives, text_of
+from workers.robustness.text.swaps import ids_of, rows_of, survives, text_of
 from workers.robustness.text.words import _Search
 
 SWAPS, CHARACTERS, SYNONYMS = {"attacks": ["swaps"]}, {"attacks": ["characters"]}, {"attacks": ["synonyms"]}
@@ -53,6 +54,42 @@ def test_the_gradient_proposes_the_token_that_weighs_most_against_the_decision()
     of = found(planted(good=1.0, bad=-9.0), "swaps", per_token=1, tries=1, **SWAPS)
     assert [each.after for each in of.changes] == ["bad"]
     assert (of.forwards, of.gradients, of.proposed) == (2, 1, 1)  # one with its gradient, one candidate
+
+
+def test_the_gradient_tells_every_swap_exactly_where_the_model_is_linear():
+    weights = torch.randn(texts.size_of(made.TOKENIZER), 2, generator=torch.Generator().manual_seed(1))
+    of = case(reads([LONG], made.Sum(weights)))
+    (slope,) = of.victim(64).gradients(of.own(0), 0)
+    own, victim, at = of.x[0][0], of.victim(64), 5
+    tokens = torch.arange(5, len(weights))
+    rows = own.repeat(len(tokens), 1)
+    rows[:, at] = tokens
+    fall = victim.answers(of.own(0), 0).margin - victim.answers(of.with_ids(rows, 0), 0).margin
+    told = (slope.table[own[at]] - slope.table[tokens]) @ slope.by[0, at]
+    assert torch.allclose(told.double(), fall, atol=1e-5)
+
+
+def test_with_enough_tries_one_swap_finds_whatever_all_swaps_would():
+    size = texts.size_of(made.TOKENIZER)
+    given = [" ".join(made.LONG.split()[at : at + 6]) for at in range(12)]
+    of = reads(given, texts.in_order(size, 3))
+    outcomes = {
+        index: found(of, "swaps", index, tries=1000, per_token=100, queries=100_000, **SWAPS).broken
+        for index in range(len(given))
+    }
+    for index, broken in outcomes.items():
+        each = case(of)
+        form = each.vocabulary.form
+        own = each.x[0][index]
+        wanted = [
+            ((at, token),)
+            for at, _ in each.open_places(index)
+            for token in (form == form[own[at]]).nonzero().flatten().tolist()
+            if token != own[at] and survives(each, index, ((at, token),))
+        ]
+        answers = each.victim(64).answers(rows_of(each, index, wanted), index)
+        assert broken == bool(answers.broken.any())
+    assert any(outcomes.values())
 
 
 def test_two_words_that_each_suffice_are_both_swapped_within_the_share():
@@ -147,6 +184,12 @@ def test_synonyms_stand_for_each_other_in_both_directions_with_their_capital():
     assert back.text == LONG.replace("good", "Good")
 
 
+def test_synonyms_of_words_that_no_text_holds_are_told_and_not_counted_as_failed():
+    outcome = answer(planted(good=1.0), synonyms=[{"one": "cat", "other": "dog"}]).outcome
+    assert "synonyms" not in {each.name for each in outcome.attacks}
+    assert any(each.subject == "synonyms" and "no text" in each.because for each in outcome.not_applicable)
+
+
 def test_queries_never_exceed_what_is_allowed():
     for attack in ("swaps", "characters"):
         for limit in (1, 7, 20, 60):
@@ -187,7 +230,12 @@ def test_a_constant_model_is_never_broken():
 
 
 def test_the_outcome_counts_texts_edits_and_words():
-    outcome = answer(planted((LONG,) * 4, labels=[0, 0, 0, 1], good=1.0)).outcome
+    given = answer(planted((LONG,) * 4, labels=[0, 0, 0, 1], good=1.0))
+    outcome = given.outcome
+    assert tuple(given.computed.pictures) == outcome.pictures
+    assert len(outcome.pictures) == 6
+    for png in given.computed.pictures.values():
+        check_png(png)
     assert outcome.clean.value == 0.75
     assert outcome.kept.value == 0
     assert (outcome.success.value, outcome.success.n) == (1.0, 3)
