@@ -20,8 +20,8 @@ its tokens) may change, and one always may.
    `t` at a place were `v`, for all tokens `v` of the vocabulary: `-g . (E[v] - E[t])`. The best of each place are
    proposed, and the model is asked; a beam of the best texts goes on until one is decided otherwise. Tokens that the
    tokenizer adds, padding, marks between words, and tokens that a text is never given stay; a token takes the place of
-   one that begins or goes on with a word as it does. **A text that is not tokenised as what was proposed is rejected, and counted.**
-   Where the model reads ids and no texts are known, ids are swapped, and this is the only attack.
+   one that begins or goes on with a word as it does. **A text that is not tokenised as what was proposed is rejected,
+   and counted.** Where the model reads ids and no texts are known, ids are swapped, and this is the only attack.
 2. **characters**: words in the order of how much the margin falls when each is deleted; in each, one edit: two letters
    swapped, one dropped, one inserted, a Cyrillic letter that looks alike, a neighbour on the keyboard, another case, a
    space. The best candidate of a word is kept where it lowers the margin; what is not needed in the end is taken back.
