@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from workers.kind import AnalysisError
 from workers.passes.asked import ROLE
 from workers.passes.positions import ids_of, real
+from workers.robustness.text.intake import MOST_ROWS, in_blocks, labels_of, texts_of
 from workers.robustness.text.parameters import TextParameters
 from workers.robustness.text.reading import Answer, Reading, Rows, answered, reading_of
 from workers.robustness.text.slopes import Slopes, slopes_of
@@ -25,11 +26,9 @@ from workers.subject.subject import Subject
 from workers.sweep.block import padded
 from workers.sweep.copies import in_precision
 from workers.sweep.refusals import SweepRefused
-from workers.sweep.target import Target
 from workers.sweep.watch import Watch, differentiable_recurrence, frozen
 
 WORD = re.compile(r"\w+")
-MOST_ROWS = 128
 _BLOCK_BYTES = 64 << 20
 _KEPT = 4
 """Tensors as large as all layers' outputs together that a forward with its backward takes at its peak."""
@@ -85,11 +84,11 @@ class Case:
             raise AnalysisError("not-applicable", f"the model reads {reads}: its first input is no text and no row of"
                                 " ids", remedy="Ask for robustness, or robustness_tabular.")  # fmt: skip
         network = subject.model if dtype is None else in_precision(subject.model, dtype)
-        given = _in_blocks(network, x, subject.manifest.batch)
+        given = in_blocks(network, x, subject.manifest.batch)
         reading = reading_of(subject, given)
         scores = reading.scores(given, x)
-        labels = _labels(reading, scores, None if data.labels is None else data.labels[: len(given)])
-        texts = _texts(subject, x, None if data.texts is None else data.texts[: len(given)])
+        labels = labels_of(reading, scores, None if data.labels is None else data.labels[: len(given)])
+        texts = texts_of(subject, x, None if data.texts is None else data.texts[: len(given)])
         made = cls(
             subject=subject, parameters=parameters, network=network, x=x, position=found[0], given=given,
             reading=reading, decided=scores.argmax(1).cpu(),
@@ -109,13 +108,11 @@ class Case:
 
     def _because(self, index: int, finite: bool) -> str:
         """Why an example cannot be attacked; empty where it can."""
-        if not finite:
-            return "the model's output for it is not finite"
         if self.texts is not None and not self.words(index):
             return "its text has no word that the model reads and that may be changed"
         if self.texts is None and not self.open_places(index):
             return "it holds padding and untouched ids alone"
-        return ""
+        return "" if finite else "the model's output for it is not finite"
 
     @property
     def length(self) -> int:
@@ -255,7 +252,7 @@ class Case:
 
         def read(given: Rows, index: int) -> Answer:
             with torch.no_grad():
-                output = _in_blocks(self.network, given, self.subject.manifest.batch)
+                output = in_blocks(self.network, given, self.subject.manifest.batch)
             made = answered(self.reading.scores(output, given), int(self.labels[index]))
             return Answer(*(each.cpu() for each in made))
 
@@ -308,45 +305,3 @@ class Case:
 _READY: WeakKeyDictionary[
     nn.Module, dict[tuple[TextParameters, tuple[tuple[str, str, int], ...]], Case]
 ] = WeakKeyDictionary()  # fmt: skip
-
-
-def _in_blocks(network: nn.Module, x: Rows, fixed: int | None) -> Tensor:
-    """The output, (rows, ...), filled up where only one batch size is taken. Raises BadTarget without numbers."""
-    size, parts = fixed or max(1, min(MOST_ROWS, len(x[0]))), []
-    with torch.no_grad():
-        for start in range(0, len(x[0]), size):
-            some = tuple(each[start : start + size].clone() for each in x)  # it may change its inputs in place
-            parts.append(Target.value().read(network(*padded(some, fixed or 1)))[: len(some[0])].clone())
-    return torch.cat(parts)
-
-
-def _labels(reading: Reading, scores: Tensor, labels: Tensor | None) -> Tensor | None:
-    """Those of the data, where they are classes that are decided."""
-    if labels is None or reading.form == "last" or labels.ndim != 1 or reading.subject.facts.task == "policy":
-        return None
-    wrong = torch.nonzero((labels < 0) | (labels >= scores.shape[1])).flatten().tolist()
-    if wrong:
-        raise AnalysisError(
-            "labels",
-            f"{len(wrong)} of {len(labels)} labels are of no class: example {wrong[0]} has {int(labels[wrong[0]])}, and"
-            f" the model's {scores.shape[1]} classes are counted from 0",
-            remedy="Correct the labels, or leave them out to compare with the model's own decisions.",
-        )
-    return labels.to(torch.int64).cpu()
-
-
-def _texts(subject: Subject, x: Rows, texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The texts, where the tokenizer makes of them what the network reads."""
-    if subject.tokenizer is None or texts is None:
-        return None
-    length = x[0].shape[1]
-    given = subject.tokenizer.encode(texts, length)
-    wrong = (given[0].to(x[0].device) != x[0]).any(1)
-    if bool(wrong.any()):
-        raise AnalysisError(
-            "text",
-            f"{int(wrong.sum())} of {len(texts)} texts have other ids than the model is given; the first is example"
-            f" {int(torch.nonzero(wrong)[0])}",
-            remedy="Register the dataset again with this model's tokenizer.",
-        )
-    return tuple(texts)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from workers.kind import AnalysisError
-from workers.passes.positions import class_axis, last_real
+from workers.passes.positions import class_axis, last_real, real_places
 from workers.subject.subject import Subject
 
 Rows = tuple[Tensor, ...]
@@ -37,7 +37,7 @@ class Reading:
     form: Form
 
     def scores(self, outputs: Tensor, rows: Rows) -> Tensor:
-        """(rows, C), from outputs (rows, ...) of what the network read."""
+        """(rows, C), from outputs (rows, ...) of what the network read; NaN of rows without a last token."""
         if self.form == "sign":
             middle = _MIDDLE if self.subject.facts.output.kind == "probabilities" else 0.0
             above = outputs.reshape(len(outputs)) - middle
@@ -46,8 +46,13 @@ class Reading:
             return outputs
         axis = class_axis(self.subject, outputs.shape)
         each = outputs.movedim(axis or 1, -1)
-        last = last_real(self.subject, rows, each.shape[1]).to(each.device)
-        return each[torch.arange(len(each), device=each.device), last]
+        there = real_places(self.subject, rows, each.shape[1]).any(1).to(each.device)
+        made = torch.full_like(each[:, 0], torch.nan)
+        if bool(there.any()):
+            some = tuple(row[there.to(row.device)] for row in rows)
+            last = last_real(self.subject, some, each.shape[1]).to(each.device)
+            made = made.index_put((there.nonzero()[:, 0],), each[there][torch.arange(len(last)), last])
+        return made
 
 
 def reading_of(subject: Subject, given: Tensor) -> Reading:

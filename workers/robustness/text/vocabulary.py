@@ -15,6 +15,10 @@ _FORMS = ("##", "Ġ", "▁")
 """How tokens begin that go on with a word (WordPiece), or begin one (byte pairs, SentencePiece)."""
 
 
+_SHORT = 32
+"""Tokens that one sign has at most, with those that are added."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """written: by id how a token reads, empty where it is never put into a text. form: int64 (V,), tokens of one form
@@ -49,7 +53,12 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
         mark = next((number for number, each in enumerate(_FORMS) if token.startswith(each)), len(_FORMS))
         plain = rust.decode([at], skip_special_tokens=False).strip()
         plain = plain.removeprefix(_FORMS[mark]).strip() if mark < len(_FORMS) else plain
-        if at in added or not plain or "\ufffd" in plain:
+        if at in added or not plain or "\ufffd" in plain or _a_byte(tokenizer, token, plain):
             continue
         written[at], form[at] = plain, mark
     return Vocabulary(tuple(written), torch.tensor(form, dtype=torch.int64))
+
+
+def _a_byte(tokenizer: Tokenizer, token: str, plain: str) -> bool:
+    """Whether a token of one sign is part of a letter: written alone, the sign is read as other tokens."""
+    return len(plain) == 1 and token == plain and all(piece != token for piece, _, _ in tokenizer.pieces(plain, _SHORT))

@@ -152,6 +152,31 @@ def test_the_next_token_is_read_after_the_last_one():
     assert not outcome.labelled
 
 
+def test_a_text_of_which_no_token_is_left_has_no_next_token_and_is_no_success():
+    class Next(nn.Module):
+        def __init__(self, vocabulary):
+            super().__init__()
+            self.after = nn.Embedding.from_pretrained(torch.eye(vocabulary).roll(1, 0))
+
+        def forward(self, ids, mask):
+            return self.after(ids) * mask.unsqueeze(-1)
+
+    tokenizer = texts.byte_pairs()
+    size = texts.size_of(tokenizer)
+    ids, mask = tokenizer.encode(["good", "", "a good film"], 8)
+    facts = texts.token_facts("text", 8, size, 2, further=1).model_copy(update={"task": "next_token"})
+    facts = facts.model_copy(update={"output": facts.output.model_copy(update={"classes": ()})})
+    of = subjects.subject(Next(size), ids, None, facts, further=(mask,))
+    data = dataclasses.replace(of.examples["evaluation"], texts=("good", "", "a good film"))
+    of = dataclasses.replace(of, tokenizer=tokenizer, pad=0, examples={"evaluation": data})
+    outcome = answer(of).outcome
+    assert (outcome.reading, outcome.aside, outcome.examples) == ("last", 1, 2)
+    assert outcome.confirmed == outcome.rechecked
+    assert outcome.kept.value == 0
+    swapped = next(each for each in outcome.attacks if each.name == "swaps")
+    assert swapped.success.value == 1
+
+
 # --- words misspelt and replaced
 
 
