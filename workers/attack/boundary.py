@@ -101,6 +101,8 @@ def _stepped(standing: Standing, rows: _Walks, steps: int) -> _Walks:
     pull = per_row((near / (near + far)).clamp(0, _PULL), x)
     at = (rows.at + _OVER * here) * (1 - pull) + (x + _OVER * there) * pull
     at = torch.maximum(torch.minimum(at, space.high), space.low)
+    if space.free is not None:
+        at = torch.where(space.free, at, x)  # what may not change does not do so by rounding either
     outputs = victim.outputs(at, rows.index)
     broken, distance = goal.broken(outputs, rows.index), space.distance(x, at)
     within = (broken & (distance <= standing.epsilon(rows.index))).nonzero().flatten()

@@ -2,8 +2,8 @@
 
 From cheap to dear: Auto-PGD on the cross-entropy from a random point, on the ratio of logits from what was nearest, on
 the difference to every class with successive halving; for L-infinity once more from what was nearest, for L2 along the
-boundary from outside; and a search by random windows that begins at what was nearest. An example leaves a stage as soon
-as it is broken and goes on at a smaller budget (`standing`).
+boundary from outside; and a search by random windows that begins at what was nearest, and where gradients led nowhere
+once more from anywhere. An example leaves a stage as soon as it is broken and goes on at a smaller budget (`standing`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workers.attack.found import Found, Stage
 from workers.attack.goal import Goal
 from workers.attack.lanes import Climb, Starts, climb
 from workers.attack.query.ladder import stages as black_box
-from workers.attack.query.square import WARM, square
+from workers.attack.query.square import COLD, WARM, square
 from workers.attack.settings import Settings
 from workers.attack.space import Space
 from workers.attack.standing import Standing, Told, silent
@@ -129,7 +129,8 @@ def _white_box(goal: Goal, settings: Settings) -> list[tuple[str, float, Run]]:
         made.append(("boundary", 3.0 * steps, partial(_boundary, 2 * steps)))
     if settings.queries:
         queries = settings.queries * (2 if settings.doubled else 1)
-        made.append(("square", 0.4 * queries, partial(_square, queries, WARM)))
+        made.append(("square", 0.04 * queries, partial(_square, queries)))
+        made.append(("square-anew", 0.04 * queries, partial(_anew, queries)))
     return made
 
 
@@ -145,8 +146,15 @@ def _boundary(steps: int, standing: Standing, _draws: Draws, told: Callable[[flo
     walk(standing, steps, told)
 
 
-def _square(queries: int, share: float, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:
-    square(standing, draws, queries, told, share)
+def _square(queries: int, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:
+    square(standing, draws, queries, told, WARM)
+
+
+def _anew(queries: int, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:
+    """From anywhere, where gradients led nowhere: in L2, and wherever they were zero."""
+    index = standing.open()
+    only = index if standing.space.norm == "l2" else index[standing.flat[index] > 0]
+    square(standing, draws, queries, told, COLD, only)
 
 
 # --- where lanes start

@@ -62,7 +62,7 @@ def _neighbour(unlike: Tensor, standing: Standing, _draws: Draws, told: Callable
 
 
 def _square(queries: int, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:
-    square(standing, draws, queries, told, COLD)
+    square(standing, draws, queries, told, COLD, patient=True)
 
 
 def _jump(queries: int, unlike: Tensor | None, standing: Standing, draws: Draws, told: Callable[[float], None]) -> None:

@@ -5,7 +5,7 @@ of the change is set to plus or minus the budget, and kept where that is better.
 bump and the length that another had (algorithm 3); elsewhere it is given, flat, all that is left when another is
 emptied. Windows are of pixels or of steps; numbers without neighbours, as columns of a table, are drawn one by one.
 
-Most examples that hold come no nearer, however long the search. A warm search therefore asks at its checkpoints whether
+Most examples that hold come no nearer, however long the search. A search therefore asks at its checkpoints whether
 what was won since the last would reach the goal if it were won some times more, and ends where it would not. Where
 gradients were zero nothing guided the search to where it began, and it goes on to its end.
 """
@@ -28,7 +28,9 @@ WARM, COLD = 0.2, 0.8
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """After which shares of the queries windows halve (the paper's appendix, for any number of queries)."""
 _CHECKPOINTS, _AS_OFTEN = (0.1, 0.25, 0.5), {"linf": 16.0, "l2": 64.0}
-"""After which shares of the queries a warm search is looked at, and how often more it may hope to win as much."""
+"""After which shares of the queries a search is looked at, and how often more it may hope to win as much."""
+_BEHIND = 1.2
+"""By how much a search from anywhere may be further from the goal then than what was nearest before it."""
 _DRAWN = 64
 """Queries for which an example draws at once."""
 
@@ -53,13 +55,23 @@ class _Searches:
         return _Searches(*(torch.cat([getattr(self, each.name), getattr(other, each.name)]) for each in fields(self)))
 
 
-def square(standing: Standing, draws: Draws, queries: int, told: Callable[[float], None], share: float = WARM) -> None:
+def square(
+    standing: Standing,
+    draws: Draws,
+    queries: int,
+    told: Callable[[float], None],
+    share: float = WARM,
+    only: Tensor | None = None,
+    *,
+    patient: bool = False,
+) -> None:
     """Searches for every open example; what breaks one lets it go on at a smaller budget, with `queries` anew.
 
-    share: WARM begins at what was nearest so far, anything else at random stripes.
+    share: WARM begins at what was nearest so far, anything else at random stripes. only: examples, int64, of those that
+    are open; None is all. patient: no search ends early.
     """
-    search = _Search(standing, draws, queries, share)
-    queue = standing.open()
+    search = _Search(standing, draws, queries, share, patient=patient)
+    queue = standing.open() if only is None else only
     whole, over = max(1, len(queue)), 0
     rows: _Searches | None = None
     while len(queue) or rows is not None:
@@ -81,11 +93,10 @@ def square(standing: Standing, draws: Draws, queries: int, told: Callable[[float
 class _Search:
     """What all searches have in common."""
 
-    def __init__(self, standing: Standing, draws: Draws, queries: int, share: float) -> None:
-        self.standing, self.draws, self.queries, self.share = standing, draws, queries, share
+    def __init__(self, standing: Standing, draws: Draws, queries: int, share: float, *, patient: bool) -> None:
+        self.standing, self.draws, self.queries, self.share, self.patient = standing, draws, queries, share, patient
         x = standing.x
         self.axes = standing.space.neighbours(x)
-        self.as_often = _AS_OFTEN[standing.space.norm]
         self.checkpoints = torch.tensor([round(share * queries) for share in _CHECKPOINTS])
         signs = [1 if axis in self.axes else size for axis, size in enumerate(x.shape)][1:]
         self.signs = tuple(signs)
@@ -136,11 +147,13 @@ class _Search:
 
     def _hopeless(self, rows: _Searches) -> Tensor:
         """Where a checkpoint is reached and the goal is out of reach; the checkpoint is noted."""
-        if self.share != WARM:
+        if self.patient:
             return torch.zeros_like(rows.asked, dtype=torch.bool)
         due = torch.isin(rows.asked, self.checkpoints.to(rows.asked))
-        guided = self.standing.flat[rows.index] <= 0
-        ends = due & guided & (rows.margin > self.as_often * (rows.mark - rows.margin))
+        behind = rows.margin > _AS_OFTEN[self.standing.space.norm] * (rows.mark - rows.margin)
+        if self.share != WARM:
+            behind |= rows.margin > _BEHIND * self.standing.margin[rows.index]
+        ends = due & behind & (self.standing.flat[rows.index] <= 0)
         rows.mark = torch.where(due, rows.margin, rows.mark)
         return ends
 
