@@ -169,9 +169,9 @@ class _Search:
         share = self._covered(rows.asked)
         d, signs = len(self.axes), _product(self.signs)
         sign = (2 * (drawn[:, 2 * d : 2 * d + signs] < 0.5).to(x) - 1).reshape(-1, *self.signs)
-        window = self._window(x, drawn[:, :d], share) if d else self._apart(x, drawn[:, 2 * d + signs :], share)
         if space.norm == "l2" and self.axes == (2, 3):
             return self._by_bumps(x, rows.best, space, epsilon, share, drawn, sign)
+        window = self._window(x, drawn[:, :d], share) if d else self._apart(x, drawn[:, 2 * d + signs :], share)
         if space.norm == "linf":
             made = torch.where(window, x + sign * per_row(epsilon, x) * space.unit, rows.best)
             return space.project(x, made, epsilon)
