@@ -39,7 +39,7 @@ def test_what_the_engine_finds_is_confirmed_from_its_bytes(kind: str, norm: Norm
     of = prepared(getattr(subjects, kind)())
     attacked = Attacked.of(of, norm=norm, examples=6)
     aim = aim_of(attacked, Wanted())
-    settings = Settings(norm=norm, epsilons=(0.1, 1.0, 4.0, 40.0), steps=10, queries=50)
+    settings = Settings(norm=norm, epsilons=(0.1, 1.0, 4.0, 40.0), steps=50, queries=50)
     victim = attacked.victim(aim.read, 32)
     with attacked.quiet():
         found = attack(victim, aim.goal, attacked.x, attacked.space, settings, range(len(attacked)))
