@@ -273,6 +273,8 @@ class _Walk:
         examples = tap.layout.split(tensor, rows)
         if rows > count:
             examples = examples[:count]
+        if len(examples) != count:
+            raise ChangingGraph(_not_run(tap))  # it ran for some of the rows, and does not tell which
         return examples.view(self._points, count // self._points, *examples.shape[1:])
 
     def _evaluate(self, block: Examples, points: tuple[Tensor, ...], rows: int) -> list[Tensor]:

@@ -52,6 +52,10 @@ class Through:
     def values(self, made: Tensor, index: Tensor, taps: Sequence[Tap]) -> dict[str, Tensor]:
         """What layers give, by key, (rows, units...); without gradients. Raises ChangingGraph."""
         parts = [self._rerun.record(self.inputs(*each), taps).values for each in self._blocks(made, index)]
+        for part, (some, _) in zip(parts, self._blocks(made, index), strict=True):
+            for tap in taps:
+                if len(part[tap.key]) != len(some):  # an expert that is sent some rows: which, it does not tell
+                    raise ChangingGraph(f"'{tap.key}' gave {len(part[tap.key])} rows for {len(some)} inputs")
         return {tap.key: torch.cat([part[tap.key] for part in parts]) for tap in taps}
 
     def known(self, made: Tensor, index: Tensor, taps: Sequence[Tap]) -> dict[str, Tensor]:
