@@ -171,7 +171,8 @@ class Input(Owned, Base):
 class Analysis(Owned, Base):
     """One kind, run once with its parameters; kind is text, so that a new kind needs no migration.
 
-    `work_id` is null while the inputs are not ready; `reason` says why there will never be an outcome.
+    `work_id` is null while the inputs are not ready; `reason` says why there will never be an outcome. `replays_id` is
+    the analysis that this one repeats with its stored plan.
     """
 
     __tablename__ = "analysis"
@@ -196,6 +197,7 @@ class Analysis(Owned, Base):
     parameters: Mapped[dict[str, Any]]
     parameters_digest: Mapped[DigestText]
     digest: Mapped[str | None] = mapped_column(String(71), index=True)
+    replays_id: Mapped[UUID | None] = mapped_column(ForeignKey("analysis.id"), index=True)
     work_id: Mapped[UUID | None] = mapped_column(ForeignKey("work.id"), index=True)
     outcome: Mapped[dict[str, Any] | None]
     section: Mapped[dict[str, Any] | None]
@@ -309,10 +311,24 @@ class Outbox(Owned, Base):
 
 
 class Event(Owned, Base):
-    """What happened, written in the transaction that made it happen. `chain_*` are filled by one later appender."""
+    """What happened, written in the transaction that made it happen.
+
+    The database refuses to change or delete a row, but for its place in the tenant's chain: `chain_number` (from 0),
+    `leaf_hash` and `chain_hash` are filled once, by the appender, after the commit.
+    """
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_subject", "tenant", "subject_type", "subject_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("tenant", "chain_number"),
+        Index("ix_event_subject", "tenant", "subject_type", "subject_id", "id"),
+        Index(
+            "ix_event_unsealed",
+            "tenant",
+            "id",
+            sqlite_where=text("chain_number IS NULL"),
+            postgresql_where=text("chain_number IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(RowNumber, primary_key=True, autoincrement=True)
     subject_type: Mapped[str] = mapped_column(String(32))
@@ -321,7 +337,8 @@ class Event(Owned, Base):
     before: Mapped[str | None] = mapped_column(String(16))
     after: Mapped[str | None] = mapped_column(String(16))
     detail: Mapped[dict[str, Any]]
-    chain_number: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    chain_number: Mapped[int | None] = mapped_column(BigInteger)
+    leaf_hash: Mapped[str | None] = mapped_column(String(71))
     chain_hash: Mapped[str | None] = mapped_column(String(71))
 
 

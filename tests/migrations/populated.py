@@ -1,4 +1,4 @@
-"""One row in every table, as revision 0001 had them. Frozen: later revisions must carry these rows, not change them."""
+"""One row in every table, as the revisions had them. Frozen: later revisions must carry these rows, not change them."""
 
 TENANT = "0190a000-0000-7000-8000-000000000001"
 PRINCIPAL = "0190a000-0000-7000-8000-000000000002"
@@ -53,4 +53,49 @@ AT_0001: dict[str, str] = {
     " created_by, created_at)"
     f" VALUES ({_id(11)}, '{D}', 'net', '1', {_id(5)}, {_id(7)}, {_id(8)}, 'k', 1, 'layer_total', 'fc1', 0.1, '{{}}',"
     f" '{D}', 0.30000000000000004, 0.1, 0.5, 3, {OWNED})",
+}
+
+AT_0002: dict[str, str] = {
+    "schedule": "INSERT INTO schedule (id, name, purpose, model_name, cron, zone, start_at, catch_up, triggers, task,"
+    " next_at, tzdata, tenant, created_by, created_at)"
+    f" VALUES ({_id(20)}, 'weekly', 'audits', 'net', '30 2 * * 1', 'Europe/Berlin', 1, 'latest_only', '[]', '{{}}', 2,"
+    f" '2026.6', {OWNED})",
+    "policy": "INSERT INTO policy (id, name, revision, content, digest, tenant, created_by, created_at)"
+    f" VALUES ({_id(21)}, 'house', 1, '{{\"a\": 1e16}}', '{D}', {OWNED})",
+    "baseline": "INSERT INTO baseline (id, model_name, audit_id, reason, tenant, created_by, created_at)"
+    f" VALUES ({_id(22)}, 'net', {_id(7)}, 'first release', {OWNED})",
+    "waiver": "INSERT INTO waiver (id, effect, control, reason, compensating, starts_at, expires_at, decision_comment,"
+    " tenant, created_by, created_at)"
+    f" VALUES ({_id(23)}, 'waived', 'ROB-01', 'why', 'what else', 1, 2, '', {OWNED})",
+    "attestation": "INSERT INTO attestation (id, control, role, statement, document_title, expires_at, tenant,"
+    " created_by, created_at)"
+    f" VALUES ({_id(24)}, 'GOV-01', 'owner', 'it is so', '', 2, {OWNED})",
+    "compliance_report": "INSERT INTO compliance_report (id, title, model_name, model_id, policy_id, schedule_id,"
+    ' window_from, window_to, zone, as_of, late_seconds, "trigger", frameworks, revision, state, tenant, created_by,'
+    " created_at)"
+    f" VALUES ({_id(25)}, 'monthly', 'net', {_id(5)}, {_id(21)}, {_id(20)}, 1, 2, 'UTC', 2, 0, 'time', '[]', 1,"
+    f" 'generated', {OWNED})",
+    "report_file": "INSERT INTO report_file (id, report_id, name, media_type, digest, size, tenant, created_by,"
+    " created_at)"
+    f" VALUES ({_id(26)}, {_id(25)}, 'report.json', 'application/json', '{D}', 9, {OWNED})",
+    "verdict": "INSERT INTO verdict (id, report_id, model_name, control, position, as_of, status, waived, value, tenant,"
+    " created_by, created_at)"
+    f" VALUES ({_id(27)}, {_id(25)}, 'net', 'ROB-01', 0, 2, 'met', false, 0.30000000000000004, {OWNED})",
+    "sign_off": "INSERT INTO sign_off (id, report_id, step, name, role, comment, digest, key_id, signature, tenant,"
+    " created_by, created_at)"
+    f" VALUES ({_id(28)}, {_id(25)}, 'approved', 'ada', 'auditor', '', '{D}', '{D}', 'c2ln', {OWNED})",
+    "slot": 'INSERT INTO slot (id, schedule_id, "key", cause, nominal_at, window_from, window_to, state, late_seconds,'
+    " attempt, audit_id, report_id, tenant, created_by, created_at)"
+    f" VALUES ({_id(29)}, {_id(20)}, 'time:x', 'time', 2, 1, 2, 'started', 0, 1, {_id(7)}, {_id(25)}, {OWNED})",
+    "chain": "INSERT INTO chain (tenant, created_by, created_at, size, chain_hash, frontier)"
+    f" VALUES ({OWNED}, 0, '{D}', '[]')",
+    "tree_head": "INSERT INTO tree_head (id, size, root, chain_hash, key_id, signature, tenant, created_by, created_at)"
+    f" VALUES ({_id(30)}, 0, '{D}', '{D}', '{D}', 'c2ln', {OWNED})",
+    "signing_key": f"INSERT INTO signing_key (id, public_key, created_at) VALUES ('{D}', 'bytes', 1)",
+    "webhook": "INSERT INTO webhook (id, url, least, generation, failures, tenant, created_by, created_at)"
+    f" VALUES ({_id(31)}, 'https://example.org', 'medium', 1, 0, {OWNED})",
+    "alert": 'INSERT INTO alert (id, "key", severity, "text", detail, tenant, created_by, created_at)'
+    f" VALUES ({_id(32)}, 'k', 'high', 'it fell', '{{}}', {OWNED})",
+    "delivery": "INSERT INTO delivery (id, webhook_id, alert_id, event, body, log, tenant, created_by, created_at)"
+    f" VALUES ({_id(33)}, {_id(31)}, {_id(32)}, 'opened', '{{}}', '[]', {OWNED})",
 }

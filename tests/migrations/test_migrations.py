@@ -3,18 +3,21 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from service.store import migrate
 from service.store.base import Base, Owned
 from service.store.database import open_engine
 from service.store.tables import Measurement
-from tests.migrations.populated import AT_0001
+from service.store.tables_compliance import Verdict
+from tests.migrations.populated import AT_0001, AT_0002
 
 
 def tables(url: str) -> set[str]:
@@ -25,13 +28,13 @@ def tables(url: str) -> set[str]:
         engine.dispose()
 
 
-def contents(url: str) -> dict[str, list[dict[str, Any]]]:
+def contents(url: str, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
             return {
                 table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
-                for table in AT_0001
+                for table in names
             }
     finally:
         engine.dispose()
@@ -64,23 +67,54 @@ def test_the_models_and_the_migrated_tables_are_the_same(database_url: str) -> N
     migrate.check(database_url)
 
 
-def test_an_old_database_with_a_row_in_every_table_keeps_them_all(empty_url: str) -> None:
-    migrate.upgrade(empty_url, "0001")
-    engine = open_engine(empty_url)
+def fill(url: str, rows: dict[str, str]) -> None:
+    engine = open_engine(url)
     with engine.begin() as connection:
-        for statement in AT_0001.values():
+        for statement in rows.values():
             connection.exec_driver_sql(statement if engine.dialect.name == "postgresql" else plain_uuids(statement))
     engine.dispose()
-    before = contents(empty_url)
-    assert {table: len(rows) for table, rows in before.items()} == dict.fromkeys(AT_0001, 1)
+
+
+def test_an_old_database_with_a_row_in_every_table_keeps_them_all(empty_url: str) -> None:
+    migrate.upgrade(empty_url, "0001")
+    fill(empty_url, AT_0001)
+    migrate.upgrade(empty_url, "0002")
+    fill(empty_url, AT_0002)
+    before = contents(empty_url, AT_0001 | AT_0002)
+    assert {table: len(rows) for table, rows in before.items()} == dict.fromkeys(AT_0001 | AT_0002, 1)
     migrate.upgrade(empty_url)
-    after = contents(empty_url)
+    after = contents(empty_url, before)
     for table, (row,) in before.items():
         assert {column: after[table][0][column] for column in row} == row, table
     engine = open_engine(empty_url)
     with engine.connect() as connection:
         assert connection.scalar(select(Measurement.value)) == 0.30000000000000004
+        assert connection.scalar(select(Verdict.value)) == 0.30000000000000004
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM event",
+        "UPDATE event SET action = 'never'",
+        "UPDATE event SET detail = '{\"a\": 1}'",
+        "UPDATE event SET created_at = 1, chain_number = 0",
+    ],
+)
+def test_the_log_refuses_to_be_changed(empty_url: str, change: str) -> None:
+    migrate.upgrade(empty_url)
+    fill(empty_url, AT_0001)
+    engine = open_engine(empty_url)
+    try:
+        with pytest.raises(DBAPIError, match="the log is kept: no event is"), engine.begin() as connection:
+            connection.exec_driver_sql(change)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE event SET chain_number = 0, leaf_hash = 'a', chain_hash = 'b'")
+        with pytest.raises(DBAPIError, match="no event is changed"), engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE event SET chain_hash = 'c'")
+    finally:
+        engine.dispose()
 
 
 def plain_uuids(statement: str) -> str:
@@ -91,7 +125,7 @@ def plain_uuids(statement: str) -> str:
 
 
 def test_the_frozen_rows_fill_every_table() -> None:
-    assert set(AT_0001) == set(Base.metadata.tables)
+    assert set(AT_0001 | AT_0002) == set(Base.metadata.tables)
 
 
 @pytest.mark.stack

@@ -1,0 +1,141 @@
+"""Which columns are evidence, and how does the log bind them? By a digest of the row in the event that wrote it.
+
+An event's `detail["evidence"]` maps `table:id` to the digest of the evidence-bearing columns of that row as they were
+then. The events are sealed into a chain, so a row changed later, past this module, no longer has the digest that its
+latest event says. Only columns that are evidence take part: leases, counters and cached states may move freely.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
+
+from service.store.base import EPOCH, Base
+from service.store.tables import Analysis, Artifact, Audit, Dataset, Event, Input, Measurement, Model
+from service.store.tables_compliance import (
+    Alert,
+    Attestation,
+    Baseline,
+    ComplianceReport,
+    Policy,
+    ReportFile,
+    Schedule,
+    SignOff,
+    Slot,
+    Verdict,
+    Waiver,
+)
+
+_OWNER = ("tenant", "created_by", "created_at")
+EVIDENCE: Mapping[type[Base], tuple[str, ...]] = {
+    Model: ("id", "name", "version", "follows_id", "source_digest", "facts", "canonical_digest", "manifest", *_OWNER),
+    Dataset: ("id", "name", "version", "source_digest", "facts", "canonical_digest", "manifest", *_OWNER),
+    Audit: ("id", "title", "model_id", *_OWNER),
+    Input: ("id", "audit_id", "role", "dataset_id", "model_id", "analysis_id", *_OWNER),
+    Analysis: (
+        *("id", "audit_id", "position", "kind", "kind_version", "parameters", "parameters_digest", "digest"),
+        *("replays_id", "outcome", "section", "provenance", "reason", "ended_at", *_OWNER),
+    ),
+    Artifact: ("id", "audit_id", "analysis_id", "name", "title", "media_type", "digest", "size", *_OWNER),
+    Measurement: (
+        *("id", "series_key", "model_name", "model_version", "model_id", "audit_id", "analysis_id", "kind"),
+        *("kind_version", "metric", "layer", "class_name", "target", "epsilon", "facets", "dataset_name"),
+        *("dataset_role", "dataset_digest", "parameters_digest", "value", "low", "high", "n", *_OWNER),
+    ),
+    Schedule: (
+        *("id", "name", "purpose", "model_name", "cron", "zone", "start_at", "end_at", "catch_up", "triggers"),
+        *("task", "paused_at", "ended_at", *_OWNER),
+    ),
+    Slot: (
+        *("id", "schedule_id", "key", "cause", "nominal_at", "window_from", "window_to", "state", "late_seconds"),
+        *("attempt", "reason", "audit_id", "report_id", *_OWNER),
+    ),
+    Policy: ("id", "name", "revision", "content", "digest", *_OWNER),
+    Baseline: ("id", "model_name", "audit_id", "reason", "replaced_at", *_OWNER),
+    Waiver: (
+        *("id", "effect", "control", "model_name", "reason", "compensating", "starts_at", "expires_at", "renews_id"),
+        *("decision", "decided_by", "decided_at", "decision_comment", "withdrawn_at", *_OWNER),
+    ),
+    Attestation: (
+        *("id", "control", "model_name", "role", "statement", "document_digest", "document_title", "expires_at"),
+        *("withdrawn_at", *_OWNER),
+    ),
+    ComplianceReport: (
+        *("id", "title", "model_name", "model_id", "policy_id", "schedule_id", "window_from", "window_to", "zone"),
+        *("as_of", "late_seconds", "trigger", "frameworks", "revision", "supersedes_id", "state", "twin_digest"),
+        *("counts", "generated_at", *_OWNER),
+    ),
+    ReportFile: ("id", "report_id", "name", "media_type", "digest", "size", *_OWNER),
+    Verdict: (
+        *("id", "report_id", "model_name", "control", "position", "as_of", "status", "reason", "waived", "metric"),
+        *("value", "low", "high", "n", "threshold", "analysis_id", *_OWNER),
+    ),
+    SignOff: ("id", "report_id", "step", "name", "role", "comment", "digest", "key_id", "signature", *_OWNER),
+    Alert: ("id", "key", "severity", "text", "detail", "model_name", *_OWNER),
+}
+"""Every table whose rows are evidence, and the columns of it that are."""
+
+
+def evidence_of(row: Base) -> bytes:
+    """The bytes that a row's digest is of: its evidence-bearing columns as JSON, keys sorted, no spaces.
+
+    Times are integer microseconds since 1970 in UTC, ids are text, numbers as Python writes them (the shortest text
+    that reads back as the same number). Raises KeyError for a table that holds no evidence.
+    """
+    columns = {name: _plain(getattr(row, name)) for name in EVIDENCE[type(row)]}
+    return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def evidence_digest(row: Base) -> str:
+    """`sha256:` and the SHA-256 of `evidence_of`."""
+    return "sha256:" + hashlib.sha256(evidence_of(row)).hexdigest()
+
+
+def evidence_key(row: Base) -> str:
+    """How an event names a row: its table and its id."""
+    return f"{inspect(type(row)).local_table.name}:{row.id}"  # type: ignore[attr-defined]  # every evidence table has one
+
+
+def record(
+    session: Session,
+    rows: Sequence[Base],
+    *,
+    tenant: UUID,
+    actor: UUID,
+    now: datetime,
+    subject_type: str,
+    subject_id: UUID,
+    action: str,
+    detail: Mapping[str, Any] | None = None,
+) -> Event:
+    """Write down what happened, bound to the rows it wrote, as they are now. Call it last: later changes need another.
+
+    Rows are flushed first, so that defaults are in them.
+    """
+    session.flush()
+    evidence = {evidence_key(row): evidence_digest(row) for row in rows}
+    event = Event(
+        tenant=tenant,
+        created_by=actor,
+        created_at=now,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        action=action,
+        detail={**(detail or {}), **({"evidence": evidence} if evidence else {})},
+    )
+    session.add(event)
+    session.flush()
+    return event
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return (value - EPOCH) // timedelta(microseconds=1)
+    return value
