@@ -81,24 +81,48 @@ EVIDENCE: Mapping[type[Base], tuple[str, ...]] = {
 """Every table whose rows are evidence, and the columns of it that are."""
 
 
+MOST_DIGESTS = 1000
+
+
 def evidence_of(row: Base) -> bytes:
     """The bytes that a row's digest is of: its evidence-bearing columns as JSON, keys sorted, no spaces.
 
     Times are integer microseconds since 1970 in UTC, ids are text, numbers as Python writes them (the shortest text
     that reads back as the same number). Raises KeyError for a table that holds no evidence.
     """
-    columns = {name: _plain(getattr(row, name)) for name in EVIDENCE[type(row)]}
-    return json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _written({name: getattr(row, name) for name in EVIDENCE[type(row)]})
 
 
 def evidence_digest(row: Base) -> str:
     """`sha256:` and the SHA-256 of `evidence_of`."""
-    return "sha256:" + hashlib.sha256(evidence_of(row)).hexdigest()
+    return _digest(evidence_of(row))
 
 
 def evidence_key(row: Base) -> str:
     """How an event names a row: its table and its id."""
     return f"{inspect(type(row)).local_table.name}:{row.id}"  # type: ignore[attr-defined]  # every evidence table has one
+
+
+def points_key(analysis_id: UUID) -> str:
+    """How an event names all points of history of an analysis."""
+    return f"measurements:{analysis_id}"
+
+
+def points_evidence(rows: Sequence[Measurement] | Sequence[Mapping[str, Any]]) -> list[str]:
+    """The digests of an analysis' points of history in the order of their ids: of each, or of each `group` of them.
+
+    Up to 1000 digests, so that an event stays small; `group_size` says how many points one stands for.
+    """
+    names = EVIDENCE[Measurement]
+    columns = [{name: row[name] if isinstance(row, Mapping) else getattr(row, name) for name in names} for row in rows]
+    texts = [_written(point) for point in sorted(columns, key=lambda point: str(point["id"]))]
+    size = group_size(len(texts))
+    return [_digest(b"\n".join(texts[start : start + size])) for start in range(0, len(texts), size)]
+
+
+def group_size(points: int) -> int:
+    """How many points of history share a digest."""
+    return max(1, -(-points // MOST_DIGESTS))
 
 
 def record(
@@ -112,13 +136,15 @@ def record(
     subject_id: UUID,
     action: str,
     detail: Mapping[str, Any] | None = None,
+    points: Mapping[UUID, Sequence[str]] | None = None,
 ) -> Event:
     """Write down what happened, bound to the rows it wrote, as they are now. Call it last: later changes need another.
 
-    Rows are flushed first, so that defaults are in them.
+    Rows are flushed first, so that defaults are in them. `points` are the `points_evidence` of analyses by id.
     """
     session.flush()
-    evidence = {evidence_key(row): evidence_digest(row) for row in rows}
+    evidence: dict[str, Any] = {evidence_key(row): evidence_digest(row) for row in rows}
+    evidence |= {points_key(analysis): list(digests) for analysis, digests in (points or {}).items()}
     event = Event(
         tenant=tenant,
         created_by=actor,
@@ -131,6 +157,15 @@ def record(
     session.add(event)
     session.flush()
     return event
+
+
+def _written(columns: Mapping[str, Any]) -> bytes:
+    plain = {name: _plain(value) for name, value in columns.items()}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from service.contracts.problem import Fault
 from service.contracts.status import OPEN, WorkState
 from service.settings import Settings
 from service.store.base import new_id
+from service.store.ledger import record
 from service.store.tables import Analysis, Audit, Dataset, Input, Model, Tenant, Work
 from service.work.ending import CANCELLED, end_analyses, lock_audits
 from service.work.refusals import Invalid, OverOpenWork
@@ -220,35 +221,39 @@ def _write(
     )
     session.add(audit)
     session.flush()
-    session.add_all(
+    inputs = [
         Input(id=new_id(), audit_id=audit.id, role=role, dataset_id=filled.dataset, **owned)
         for role, filled in submission.inputs.items()
-    )
+    ]
+    session.add_all(inputs)
     kinds = catalog.kinds()
+    asked_for = []
     for position, asked in enumerate(submission.analyses):
         parameters = catalog.filled(asked.kind, asked.parameters)
-        session.add(
-            Analysis(
-                id=new_id(),
-                audit_id=audit.id,
-                position=position,
-                kind=asked.kind,
-                kind_version=kinds[asked.kind].version,
-                queue=kinds[asked.kind].queue,
-                parameters=parameters,
-                parameters_digest=digest_of_value(parameters),
-                **owned,
-            )
+        analysis = Analysis(
+            id=new_id(),
+            audit_id=audit.id,
+            position=position,
+            kind=asked.kind,
+            kind_version=kinds[asked.kind].version,
+            queue=kinds[asked.kind].queue,
+            parameters=parameters,
+            parameters_digest=digest_of_value(parameters),
+            **owned,
         )
-    note(
+        session.add(analysis)
+        asked_for.append(
+            {"analysis": str(analysis.id), "kind": asked.kind, "parameters_digest": analysis.parameters_digest}
+        )
+    record(
         session,
+        [audit, *inputs],
         tenant=tenant,
         actor=principal,
         now=now,
         subject_type="audit",
         subject_id=audit.id,
         action="submitted",
-        detail={"analyses": len(submission.analyses)},
+        detail={"analyses": asked_for},
     )
-    session.flush()
     return audit

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.contracts.problem import Reason
 from service.contracts.status import WorkType
 from service.store.base import UtcTime
+from service.store.ledger import record
 from service.store.tables import Analysis, Audit
 from service.work.queue import REPORT_QUEUE, enqueue
 from service.work.transition import note
@@ -51,8 +52,25 @@ def end_analyses(
         )
         if audit_id is not None:
             counts[audit_id] = counts.get(audit_id, 0) + 1
+            if reason is not None:
+                _record_ending(session, analysis_id, now)
     for audit_id in sorted(counts):
         _count_down(session, audit_id, counts[audit_id], now)
+
+
+def _record_ending(session: Session, analysis_id: UUID, now: datetime) -> None:
+    """That there is no outcome is evidence as well. (An outcome is recorded with its numbers and files.)"""
+    row = session.get_one(Analysis, analysis_id, populate_existing=True)
+    record(
+        session,
+        [row],
+        tenant=row.tenant,
+        actor=row.created_by,
+        now=now,
+        subject_type="analysis",
+        subject_id=row.id,
+        action="ended without outcome",
+    )
 
 
 def _count_down(session: Session, audit_id: UUID, ended: int, now: datetime) -> None:

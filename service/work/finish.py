@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.store.base import new_id
 from service.store.blobs import Stored
 from service.store.holdings import hold, refer
+from service.store.ledger import record
 from service.store.tables import Analysis, Artifact, Audit, Dataset, Model, Work
 from service.work.claim import Claim
 from service.work.ending import CANCELLED, audit_of, end_analyses, lock_audits
@@ -86,8 +87,20 @@ def succeed_analysis(
             "provenance": provenance.model_dump(mode="json"),
         },
     )
-    keep_measurements(session, analysis, result, now=now)
-    keep_artifacts(session, analysis, result.artifacts, stored, settings=settings, now=now)
+    points = keep_measurements(session, analysis, result, now=now)
+    files = keep_artifacts(session, analysis, result.artifacts, stored, settings=settings, now=now)
+    session.refresh(analysis)
+    record(
+        session,
+        [analysis, *files],
+        tenant=analysis.tenant,
+        actor=analysis.created_by,
+        now=now,
+        subject_type="analysis",
+        subject_id=analysis.id,
+        action="kept",
+        points={analysis.id: points} if points else None,
+    )
 
 
 def succeed_inspection(
@@ -105,7 +118,16 @@ def succeed_inspection(
     subject = _subject(session, claim)
     subject.manifest = manifest.model_dump(mode="json")
     subject.canonical_digest = canonical.digest
-    session.flush()
+    record(
+        session,
+        [subject],
+        tenant=subject.tenant,
+        actor=subject.created_by,
+        now=now,
+        subject_type=subject.__tablename__,
+        subject_id=subject.id,
+        action="ready",
+    )
     release_ready(session, subject, catalog=catalog, settings=settings, now=now)
     hold(
         session,
@@ -126,6 +148,7 @@ def succeed_report(session: Session, claim: Claim, html: Stored, twin: Stored, n
     _leave(session, claim, _succeeding(), now=now)
     audit = session.get_one(Audit, claim.subject_id)
     files = zip(REPORT_FILES, (html, twin), strict=True)
+    rows = []
     for (name, media_type), stored in sorted(files, key=lambda file: file[1].digest):
         hold(
             session,
@@ -136,7 +159,7 @@ def succeed_report(session: Session, claim: Claim, html: Stored, twin: Stored, n
             now=now,
         )
         refer(session, claim.tenant, stored.digest)
-        session.add(
+        rows.append(
             Artifact(
                 id=new_id(),
                 tenant=claim.tenant,
@@ -151,7 +174,17 @@ def succeed_report(session: Session, claim: Claim, html: Stored, twin: Stored, n
                 size=stored.size,
             )
         )
-    session.flush()
+    session.add_all(rows)
+    record(
+        session,
+        rows,
+        tenant=claim.tenant,
+        actor=claim.created_by,
+        now=now,
+        subject_type="audit",
+        subject_id=audit.id,
+        action="report kept",
+    )
 
 
 def refuse(session: Session, claim: Claim, reason: Reason, now: datetime) -> None:

@@ -14,6 +14,7 @@ from service.contracts.status import WorkType
 from service.settings import Settings
 from service.store.base import new_id
 from service.store.holdings import NotHeld, refer
+from service.store.ledger import record
 from service.store.tables import Dataset, Model
 from service.work.queue import enqueue
 from service.work.refusals import Conflict, Invalid
@@ -96,4 +97,14 @@ def _inspect(session: Session, row: Version, *, settings: Settings) -> Version:
         session.flush()
     except IntegrityError as error:
         raise Conflict(f"{row.name!r} already has a version {row.version!r}; choose another version") from error
+    record(
+        session,
+        [row],
+        tenant=row.tenant,
+        actor=row.created_by,
+        now=row.created_at,
+        subject_type=row.__tablename__,
+        subject_id=row.id,
+        action="registered",
+    )
     return row

@@ -14,6 +14,7 @@ from service.settings import Settings
 from service.store.base import new_id
 from service.store.blobs import Stored
 from service.store.holdings import hold, refer
+from service.store.ledger import points_evidence
 from service.store.tables import Analysis, Artifact, Audit, Dataset, Input, Measurement, Model
 
 # The dataset a number is about, where an analysis reads several.
@@ -28,8 +29,9 @@ def keep_artifacts(
     *,
     settings: Settings,
     now: datetime,
-) -> None:
+) -> list[Artifact]:
     """A row for every file, its bytes counted as the tenant's. Raises OverQuota."""
+    rows = []
     for file in sorted(files, key=lambda file: stored[file.file].digest):  # blobs are locked in one order
         kept = stored[file.file]
         hold(
@@ -41,7 +43,7 @@ def keep_artifacts(
             now=now,
         )
         refer(session, analysis.tenant, kept.digest)
-        session.add(
+        rows.append(
             Artifact(
                 id=new_id(),
                 tenant=analysis.tenant,
@@ -56,13 +58,15 @@ def keep_artifacts(
                 size=kept.size,
             )
         )
+    session.add_all(rows)
     session.flush()
+    return rows
 
 
-def keep_measurements(session: Session, analysis: Analysis, result: Succeeded, *, now: datetime) -> None:
-    """A point of history for every number, each on the line that its series key names."""
+def keep_measurements(session: Session, analysis: Analysis, result: Succeeded, *, now: datetime) -> list[str]:
+    """A point of history for every number, each on the line that its series key names; returns their evidence."""
     if not result.measurements:
-        return
+        return []
     model = session.execute(
         select(Model.id, Model.name, Model.version).join(Audit).where(Audit.id == analysis.audit_id)
     ).one()
@@ -92,7 +96,9 @@ def keep_measurements(session: Session, analysis: Analysis, result: Succeeded, *
         "analysis_id": analysis.id,
         "dataset_digest": dataset_digest,
     }
-    session.execute(insert(Measurement), [_row(point, shared, beside) for point in result.measurements])
+    rows = [_row(point, shared, beside) for point in result.measurements]
+    session.execute(insert(Measurement), rows)
+    return points_evidence(rows)
 
 
 def series_key(shared: Mapping[str, Any], point: Point) -> str:

@@ -38,6 +38,7 @@ def test_an_audit_on_ready_inputs_is_queued_at_once_and_closed_by_its_last_analy
             ("queued", None, "queued"),
             ("claimed", "queued", "running"),
             ("succeeded", "running", "succeeded"),
+            ("kept", None, None),
         ]
         assert WorkState.SUCCEEDED.value in session.scalars(select(Work.state).where(Work.subject_id == second)).all()
         assert session.scalars(select(Outbox.work_id).where(Outbox.work_id == report.id)).all() == []
