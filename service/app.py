@@ -8,7 +8,9 @@ from flask import Flask
 from service.catalog import Catalog
 from service.catalog import catalog as catalog_of_this_version
 from service.clock import Clock, SystemClock
+from service.evidence.own_keys import keys_of
 from service.http.cursor import Cursors, secret_of
+from service.http.links import Links
 from service.http.parts import Parts
 from service.http.resources import RESOURCES
 from service.http.routing import install
@@ -33,13 +35,16 @@ def create_app(
 
     The database must have its tables (`lamina migrate`); until it has, /readyz says so.
     """
+    secret = secret_of(settings)
     parts = Parts(
         settings=settings,
         database=database or Database(settings.database_url),
         clock=clock or SystemClock(),
         blobs=blobs or BlobStore(settings.blobs),
         catalog=catalog or catalog_of_this_version(),
-        cursors=Cursors(secret_of(settings)),
+        cursors=Cursors(secret),
+        links=Links(secret),
+        signer=keys_of(settings),
         broker=broker_ping or (lambda: ping(settings.broker_url)),
         ring=lambda: ring(settings.broker_url),
     )

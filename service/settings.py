@@ -33,6 +33,9 @@ class Settings(BaseModel):
     cursor_key: str = Field(
         "", description="Secret that signs cursors; empty: one is made and kept in the database folder's `secrets`."
     )
+    signing_key: str = Field(
+        "", description="Ed25519 private key (PEM) that signs the log and reports; empty: one is made beside the data."
+    )
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8321, description="Port the API listens on; 0 takes a free one."

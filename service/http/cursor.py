@@ -7,13 +7,11 @@ import hmac
 import json
 import secrets
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
-
-from sqlalchemy.engine import make_url
 
 from service.settings import Settings
 from service.store.base import EPOCH
+from service.store.secrets import secrets_folder
 
 Place = tuple[datetime, UUID]
 MAC_BYTES = 16
@@ -59,11 +57,9 @@ def secret_of(settings: Settings) -> str:
     """
     if settings.cursor_key:
         return settings.cursor_key
-    url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    folder = secrets_folder(settings)
+    if folder is None:
         return secrets.token_hex(32)
-    is_file = url.get_backend_name() == "sqlite" and url.database
-    folder = (Path(str(url.database)).parent if is_file else settings.scratch.parent) / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = folder / "cursor_key"
     made = folder / f"cursor_key.{secrets.token_hex(8)}"

@@ -13,7 +13,9 @@ from service.auth import Caller
 from service.catalog import Catalog
 from service.clock import Clock
 from service.contracts.base import Value
+from service.evidence.keys import SigningKeys
 from service.http.cursor import Cursors
+from service.http.links import Links
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database, TenantSession
@@ -46,6 +48,8 @@ class Parts:
     blobs: BlobStore
     catalog: Catalog
     cursors: Cursors
+    links: Links
+    signer: SigningKeys
     broker: Callable[[], str]
     ring: Callable[[], object]
 

@@ -55,7 +55,7 @@ def model(session: Session, model_id: UUID) -> Model | None:
 def models_page(session: Session, *, limit: int, after: After | None = None, name: str | None = None) -> Slice[Model]:
     """Models, newest first; those called `name` only, if given."""
     where = [] if name is None else [Model.name == name]
-    return _page(session, select(Model).where(*where), Model, limit, after)
+    return page_of(session, select(Model).where(*where), Model, limit, after)
 
 
 def dataset(session: Session, dataset_id: UUID) -> Dataset | None:
@@ -68,7 +68,7 @@ def datasets_page(
 ) -> Slice[Dataset]:
     """Datasets, newest first; those called `name` only, if given."""
     where = [] if name is None else [Dataset.name == name]
-    return _page(session, select(Dataset).where(*where), Dataset, limit, after)
+    return page_of(session, select(Dataset).where(*where), Dataset, limit, after)
 
 
 def audit(session: Session, audit_id: UUID) -> Audit | None:
@@ -90,7 +90,7 @@ def audits_page(
         statement = statement.where(Audit.model_id == model_id)
     if state is not None:
         statement = statement.where(_in_state(state))
-    return _page(session, statement, Audit, limit, after)
+    return page_of(session, statement, Audit, limit, after)
 
 
 def analysis(session: Session, analysis_id: UUID) -> Analysis | None:
@@ -116,7 +116,7 @@ def report_work(session: Session, audit: Audit) -> Work | None:
 
 def principals_page(session: Session, *, limit: int, after: After | None = None) -> Slice[Principal]:
     """Principals, newest first."""
-    return _page(session, select(Principal), Principal, limit, after)
+    return page_of(session, select(Principal), Principal, limit, after)
 
 
 def keys_page(
@@ -124,7 +124,7 @@ def keys_page(
 ) -> Slice[ApiKey]:
     """Keys, newest first; of one principal, if given."""
     where = [] if principal_id is None else [ApiKey.principal_id == principal_id]
-    return _page(session, select(ApiKey).where(*where), ApiKey, limit, after)
+    return page_of(session, select(ApiKey).where(*where), ApiKey, limit, after)
 
 
 def workers(session: Session, *, since: datetime) -> Sequence[Worker]:
@@ -269,7 +269,8 @@ def _keyset(
     return statement.order_by(*order).limit(limit + 1)
 
 
-def _page(session: Session, statement: Select[Any], table: Any, limit: int, after: After | None) -> Slice[Any]:
+def page_of(session: Session, statement: Select[Any], table: Any, limit: int, after: After | None) -> Slice[Any]:
+    """The newest rows of a table with `created_at` and `id` that a statement finds, from a place on."""
     found = session.scalars(_keyset(statement, table, limit, after)).all()
     last = found[limit - 1] if len(found) > limit else None
     return Slice(found[:limit], None if last is None else (last.created_at, last.id))

@@ -34,6 +34,7 @@ __all__ = [
     "cancelled",
     "fail",
     "give_back",
+    "leave_succeeded",
     "refuse",
     "succeed_analysis",
     "succeed_inspection",
@@ -185,6 +186,11 @@ def succeed_report(session: Session, claim: Claim, html: Stored, twin: Stored, n
         subject_id=audit.id,
         action="report kept",
     )
+
+
+def leave_succeeded(session: Session, claim: Claim, *, now: datetime) -> None:
+    """End claimed work well; what it made is the caller's to write in the same transaction. Raises LeaseLost."""
+    _leave(session, claim, _succeeding(), now=now)
 
 
 def refuse(session: Session, claim: Claim, reason: Reason, now: datetime) -> None:

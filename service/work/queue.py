@@ -9,8 +9,11 @@ from service.contracts.status import WorkState, WorkType
 from service.store.base import new_id
 from service.store.tables import Event, Outbox, Work
 
-# The scheduler does this queue's work itself, so no worker is told of it.
+# The scheduler does the work of these queues itself, so no worker is told of it.
 REPORT_QUEUE = "report"
+COMPLIANCE_QUEUE = "compliance"
+DELIVERY_QUEUE = "delivery"
+OWN_QUEUES = frozenset({REPORT_QUEUE, COMPLIANCE_QUEUE, DELIVERY_QUEUE})
 
 
 def enqueue(
@@ -60,7 +63,7 @@ def enqueue(
 
 def announce(session: Session, work: Work, *, now: datetime) -> None:
     """Put queued work into the outbox. A second line does no harm: a claim succeeds once."""
-    if work.queue != REPORT_QUEUE:
+    if work.queue not in OWN_QUEUES:
         session.add(
             Outbox(tenant=work.tenant, created_by=work.created_by, created_at=now, work_id=work.id, queue=work.queue)
         )

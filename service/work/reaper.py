@@ -16,7 +16,7 @@ from service.contracts.status import WorkState, WorkType
 from service.store.tables import Outbox, Work
 from service.work.ending import CANCELLED, audit_of, end_analyses, lock_audits
 from service.work.lease import HELD
-from service.work.queue import REPORT_QUEUE, announce
+from service.work.queue import OWN_QUEUES, announce
 from service.work.release import refuse_subjects, refuse_waiting, waiting_audits
 from service.work.transition import step
 
@@ -138,7 +138,7 @@ def _announce_again(session: Session, now: datetime) -> int:
         update(Work)
         .where(
             Work.state == WorkState.QUEUED.value,
-            Work.queue != REPORT_QUEUE,
+            Work.queue.not_in(OWN_QUEUES),
             or_(Work.not_before.is_(None), Work.not_before <= now - UNHEARD),
             func.coalesce(Work.announced_at, Work.created_at) <= now - UNHEARD,
             ~select(Outbox.id).where(Outbox.work_id == Work.id).exists(),
