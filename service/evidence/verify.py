@@ -1,0 +1,309 @@
+"""Does a report's zip prove what it says, without the service that made it? Every check by name, and what failed where.
+
+The zip is a stranger's: sizes, counts and names are capped before anything is read, and nothing is unpacked to disk.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.contracts.base import canonical_json, digest_of
+from service.evidence import dsse
+from service.evidence.bundle import SUMS
+from service.evidence.chain import Link, raw
+from service.evidence.heads import SignedHead, head_holds
+from service.evidence.keys import key_id_of, signature_holds
+from service.evidence.merkle import included
+from service.evidence.statement import PREDICATE, TWIN
+
+MOST_MEMBERS = 20_000
+MOST_BYTES = 1 << 30
+MOST_RATIO = 2000
+MOST_POINT_DIGESTS = 1000
+LINKS: TypeAdapter[list[Link]] = TypeAdapter(list[Link])
+
+
+class NotABundle(ValueError):
+    """These bytes are no report's zip, or too much of one to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked. `passed` None: it could not be, and `said` tells why."""
+
+    name: str
+    passed: bool | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Everything that was checked, in order."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing failed and something was proved."""
+        return any(check.passed for check in self.checks) and all(check.passed is not False for check in self.checks)
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """The members of a zip, and what is read from them as the checks go on."""
+
+    members: Mapping[str, bytes]
+    trusted: Mapping[str, bytes] | None
+    keys: dict[str, bytes] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+
+    def json(self, name: str) -> Any:
+        """A member as JSON. Raises NotABundle."""
+        try:
+            return json.loads(self.members[name])
+        except (KeyError, ValueError) as error:
+            raise NotABundle(f"{name} is missing or is no JSON") from error
+
+
+def verify(content: bytes, trusted: Mapping[str, bytes] | None = None) -> Verification:
+    """Check a report's zip. `trusted`: public keys (id -> raw bytes) known from elsewhere; None: none are.
+
+    Raises NotABundle for what is no such zip.
+    """
+    bundle = _Bundle(unpacked(content), trusted)
+    checks: list[Check] = []
+    for name, check in _CHECKS:
+        try:
+            faults = list(check(bundle))
+        except (NotABundle, ValidationError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            faults = [f"it cannot be read: {type(error).__name__}: {str(error).splitlines()[0][:200]}"]
+        checks.append(Check(name, not faults, "; ".join(faults[:20]) + _more(faults)))
+    return Verification((*checks, _whose_key(bundle)))
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    """The members of a zip, in memory. Raises NotABundle for what is too large, too many, or no zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            _check_sizes(members, len(content))
+            return {member.filename: archive.read(member) for member in members}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise NotABundle(f"this is no zip that can be read: {error}") from error
+
+
+def _check_sizes(members: Sequence[zipfile.ZipInfo], packed: int) -> None:
+    if len(members) > MOST_MEMBERS:
+        raise NotABundle(f"{len(members)} members; a report has {MOST_MEMBERS} at most")
+    total = sum(member.file_size for member in members)
+    if total > MOST_BYTES or total > MOST_RATIO * max(packed, 1):
+        raise NotABundle(f"{total} bytes unpacked from {packed}: more than a report may hold")
+    if len({member.filename for member in members}) != len(members):
+        raise NotABundle("two members have one name")
+    if TWIN not in {member.filename for member in members}:
+        raise NotABundle(f"there is no {TWIN} in it; is this the zip of a compliance report?")
+
+
+def _sums(bundle: _Bundle) -> Iterator[str]:
+    listed = {}
+    for line in bundle.members[SUMS].decode().splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    members = {name: content for name, content in bundle.members.items() if name != SUMS}
+    for name in sorted(members.keys() | listed.keys()):
+        if name not in members:
+            yield f"{name} is listed and missing"
+        elif name not in listed:
+            yield f"{name} is there and not listed"
+        elif hashlib.sha256(members[name]).hexdigest() != listed[name]:
+            yield f"{name} was changed"
+    if not listed:
+        yield "nothing is listed"
+
+
+def _keys(bundle: _Bundle) -> Iterator[str]:
+    for each in bundle.json("keys.json"):
+        public = bytes.fromhex(each["ed25519"])
+        if key_id_of(public) != each["id"]:
+            yield f"the key {each['id'][:80]} is not the key that is given for it"
+        else:
+            bundle.keys[each["id"]] = public
+    if bundle.trusted is not None:
+        bundle.keys = {name: public for name, public in bundle.keys.items() if bundle.trusted.get(name) == public}
+        bundle.keys |= bundle.trusted
+    if not bundle.keys:
+        yield "there is no key to check signatures with"
+
+
+def _twin(bundle: _Bundle) -> Iterator[str]:
+    content = bundle.members[TWIN]
+    if canonical_json(json.loads(content)) != content:
+        yield "report.json is not in canonical form (RFC 8785): it was written again"
+
+
+def _statement(bundle: _Bundle) -> Iterator[str]:
+    try:
+        body, _ = dsse.opened(bundle.members["report.dsse.json"], bundle.keys)
+    except dsse.NotSigned as error:
+        yield str(error)
+        return
+    said = json.loads(body)
+    subjects = {subject["name"]: subject["digest"]["sha256"] for subject in said["subject"]}
+    if said["predicateType"] != PREDICATE:
+        yield f"the statement's predicate is {said['predicateType']!r}"
+    if subjects.get(TWIN) != digest_of(bundle.members[TWIN]).removeprefix("sha256:"):
+        yield "the statement was signed for another report.json than this one"
+    yield from _verdicts(said["predicate"], bundle.json(TWIN))
+
+
+def _verdicts(predicate: Mapping[str, Any], twin: Mapping[str, Any]) -> Iterator[str]:
+    """What the statement says passed must be what the twin says is met."""
+    met = {control["id"] for control in twin["controls"] if control["status"] == "met"}
+    if set(predicate["passedTests"]) != met:
+        odd = sorted(set(predicate["passedTests"]) ^ met)
+        yield f"statement and report disagree on what is met: {', '.join(odd[:10])}"
+
+
+def _head(bundle: _Bundle) -> Iterator[str]:
+    head = SignedHead.model_validate(bundle.json("head.json"))
+    if not head_holds(head, bundle.keys):
+        yield "the signature of the log's head does not hold: head.json was changed, or another key signed it"
+    shown = bundle.json(TWIN)["evidence"]["head"]
+    if shown is None or (shown["root"], shown["size"]["value"]) != (head.head.root, head.head.size):
+        yield "the head is not the one that the report names"
+
+
+def _events(bundle: _Bundle) -> Iterator[str]:
+    head = SignedHead.model_validate(bundle.json("head.json")).head
+    paths = {proof["number"]: [bytes.fromhex(each) for each in proof["path"]] for proof in bundle.json("proofs.json")}
+    for link in LINKS.validate_python(bundle.json("events.json")):
+        bundle.links[link.number] = link
+        if link.entry.tenant != head.tenant:
+            yield f"event {link.number} is of another log"
+        if link.entry.leaf() != link.leaf:
+            yield f"event {link.number} was changed"
+        elif link.number not in paths:
+            yield f"event {link.number} has no proof"
+        elif not included(raw(link.leaf), link.number, head.size, paths[link.number], raw(head.root)):
+            yield f"event {link.number} is not proved to stand in the log that was signed"
+
+
+def _documents(bundle: _Bundle) -> Iterator[str]:
+    pieces = {piece["analysis"]: piece for piece in bundle.json("evidence/manifest.json")}
+    for analysis, piece in sorted(pieces.items()):
+        document = bundle.members.get(f"evidence/analyses/{analysis}.json")
+        if document is None:
+            yield f"the evidence of analysis {analysis} is missing"
+            continue
+        if piece["event"] is None:
+            yield f"analysis {analysis} has no event in the log yet"
+            continue
+        link = bundle.links.get(piece["event"])
+        said = {} if link is None else link.entry.detail.get("evidence")
+        bound = said if isinstance(said, dict) else {}
+        if bound.get(f"analysis:{analysis}") != digest_of(document):
+            yield f"evidence/analyses/{analysis}.json is not what the log says of it: it was changed"
+        if json.loads(document)["id"] != analysis:
+            yield f"evidence/analyses/{analysis}.json is about another analysis"
+        yield from _points(bundle, analysis, bound.get(f"measurements:{analysis}"))
+    rows = {row["analysis"]: row for row in bundle.json(TWIN)["evidence"]["analyses"]}
+    for analysis in sorted(rows.keys() - pieces.keys()):
+        if rows[analysis]["state"] == "succeeded":
+            yield f"the report names analysis {analysis}, and the zip has no evidence of it"
+    for analysis in sorted(rows.keys() & pieces.keys()):
+        shown, piece = rows[analysis]["event_number"].get("value"), pieces[analysis]["event"]
+        if piece is not None and shown != piece:
+            yield f"report and manifest disagree on the event of analysis {analysis}"
+
+
+def _points(bundle: _Bundle, analysis: str, bound: Any) -> Iterator[str]:
+    name = f"evidence/measurements/{analysis}.jsonl"
+    lines = bundle.members.get(name, b"").splitlines()
+    size = max(1, -(-len(lines) // MOST_POINT_DIGESTS))
+    found = [digest_of(b"\n".join(lines[start : start + size])) for start in range(0, len(lines), size)]
+    wanted = bound if isinstance(bound, list) else []
+    if len(found) != len(wanted):
+        yield f"{name} has not the number of measurements that the log says"
+    for place, (one, other) in enumerate(zip(found, wanted, strict=False)):
+        if one != other:
+            yield f"{name}, line {place * size + 1}: the measurement is not what the log says of it: it was changed"
+
+
+def _figures(bundle: _Bundle) -> Iterator[str]:
+    """Every figure that a verdict rests on is the one that was measured."""
+    points: dict[str, Mapping[str, Any]] = {}
+    for name, content in bundle.members.items():
+        if name.startswith("evidence/measurements/"):
+            points |= {point["id"]: point for point in map(json.loads, content.splitlines())}
+    for control in bundle.json(TWIN)["controls"]:
+        for place, requirement in enumerate(control["requirements"]):
+            link = requirement["evidence"]
+            if link is None or link["measurement"] is None:
+                continue
+            at = f"{control['id']}, requirement {place + 1}"
+            point = points.get(link["measurement"])
+            if point is None:
+                yield f"{at}: the zip has no measurement {link['measurement']}"
+            elif point["analysis_id"] != link["analysis"] or point["metric"] != requirement["word"]:
+                yield f"{at}: the measurement named is another one's"
+            else:
+                yield from _same(at, requirement, link, point)
+
+
+def _same(at: str, requirement: Mapping[str, Any], link: Mapping[str, Any], point: Mapping[str, Any]) -> Iterator[str]:
+    shown = link["measured"] if link["measured"]["type"] == "number" else requirement["value"]
+    if shown.get("value") != point["value"]:
+        yield f"{at}: the report shows {shown.get('value')}, and {point['value']} was measured"
+    if link["measured"]["type"] != "number":
+        for bound in ("low", "high"):
+            if shown.get(bound) != point[bound]:
+                yield f"{at}: the {bound} end of the interval is {shown.get(bound)}; {point[bound]} was measured"
+    if requirement["n"].get("value") != point["n"]:
+        yield f"{at}: n is {requirement['n'].get('value')} in the report and {point['n']} in the evidence"
+
+
+def _sign_offs(bundle: _Bundle) -> Iterator[str]:
+    if "sign-offs.json" not in bundle.members:
+        return
+    twin = digest_of(bundle.members[TWIN])
+    for place, signed in enumerate(bundle.json("sign-offs.json")):
+        who = f"sign-off {place + 1} ({signed['step']} by {signed['name']})"
+        body = canonical_json({name: value for name, value in signed.items() if name not in {"key_id", "signature"}})
+        public = bundle.keys.get(signed["key_id"])
+        if public is None or not signature_holds(public, signed["signature"], body):
+            yield f"{who}: its signature does not hold"
+        if signed["digest"] != twin:
+            yield f"{who}: it is of another report"
+
+
+def _whose_key(bundle: _Bundle) -> Check:
+    name = "the key is one you know"
+    if bundle.trusted is not None:
+        return Check(name, bool(bundle.keys.keys() & bundle.trusted.keys()), "checked with the key given")
+    ids = ", ".join(sorted(bundle.keys)) or "none"
+    said = f"the key came with the zip ({ids}): compare it with the one its service publishes, or give it with --key"
+    return Check(name, None, said)
+
+
+def _more(faults: Sequence[str]) -> str:
+    return f"; and {len(faults) - 20} more" if len(faults) > 20 else ""
+
+
+_CHECKS: tuple[tuple[str, Callable[[_Bundle], Iterator[str]]], ...] = (
+    ("every file is the one that was packed", _sums),
+    ("keys are what their ids say", _keys),
+    ("the twin is in canonical form", _twin),
+    ("the statement is signed and speaks of this report", _statement),
+    ("the head of the log is signed", _head),
+    ("every cited event stands in that log", _events),
+    ("all evidence is what the log says of it", _documents),
+    ("every figure is the one that was measured", _figures),
+    ("what people signed is this report", _sign_offs),
+)
