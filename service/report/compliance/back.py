@@ -73,6 +73,7 @@ class Curve(Value):
     """Robust accuracy against the budget, for one norm and one attack."""
 
     title: Name
+    label: Short = Field(description="What tells this curve from others of its analysis.")
     analysis: Short
     unit: Short
     points: Many[CurvePoint]

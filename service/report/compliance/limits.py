@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from service.contracts.compliance import Judged, Status, Why
+from service.contracts.section import exact
 from service.report.compliance import wording
 from service.report.compliance.back import Limitations
 from service.report.compliance.given import Given
@@ -33,8 +34,8 @@ ALWAYS = (
 def never_assessed(given: Given) -> tuple[str, ...]:
     """What no control of this report could show, for the first page: never folded away."""
     views = [
-        f"{framework.name}: {wording.plural(count, 'item')} of {wording.plural(len(framework.items), 'item')}"
-        " not covered by this service."
+        f"{framework.name}: {exact(count)} of {wording.plural(len(framework.items), 'item')} not covered by this"
+        " service."
         for framework in given.frameworks
         if (count := _uncovered(framework.id, [item.id for item in framework.items], given))
     ]

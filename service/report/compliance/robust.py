@@ -91,6 +91,7 @@ def _curves(given: Given) -> tuple[Curve, ...]:
         curves.append(
             Curve(
                 title=wording.name(title),
+                label=_label(taken[0]),
                 analysis=analysis,
                 unit=wording.short(taken[0].facets.get("unit", "raw units")),
                 points=tuple(
@@ -104,6 +105,11 @@ def _curves(given: Given) -> tuple[Curve, ...]:
             )
         )
     return tuple(curves)
+
+
+def _label(each: Measured) -> str:
+    told = [f"{name} {value}" for name, value in sorted(each.facets.items()) if name not in {"goal", "unit", "reading"}]
+    return wording.short(", ".join(told) or "robust accuracy")
 
 
 def _row(each: Measured) -> RobustRow:

@@ -1,0 +1,256 @@
+"""How does a compliance report become a document? PDF/A-3a and PDF/UA-1 from the twin alone, the twin attached.
+
+Typesetting holds the interpreter's lock, so it happens in a process of its own that is ended at a deadline. Equal twins
+and attachments give equal bytes: the date in the document is the time the report is of.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import service
+from service.contracts.base import digest_of
+from service.report.compliance.blocks import (
+    Block,
+    Chart,
+    Document,
+    Facts,
+    Grid,
+    Heading,
+    Items,
+    Line,
+    Paragraph,
+    Section,
+    Span,
+    Tally,
+)
+from service.report.compliance.charts import drawing
+from service.report.compliance.glyphs import MARK, legible
+from service.report.compliance.html import opened
+from service.report.compliance.layout import sections, unfolded
+from service.report.html import resolve, text_of
+
+COMMAND = (sys.executable, "-P", "-m", "service.report.compliance.typeset")
+FONT = "Libertinus Serif"
+TWIN_NAME = "report.json"
+LARGEST = 128 * 2**20
+WHOLE = 24
+"""Letters of a word that stay together; longer ones (digests, names of layers) may break every `PIECE` letters."""
+PIECE = 8
+BREAK = "\u200b"
+
+
+class TypesettingFailed(RuntimeError):
+    """No document: why, in a sentence. Trying again can help when it ran out of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file inside the document. Text in UTF-8 only: the statement, the manifest."""
+
+    name: str
+    media_type: str
+    description: str
+    content: bytes
+    relationship: Literal["source", "data", "alternative", "supplement"] = "supplement"
+
+
+def render_pdf(
+    twin: bytes,
+    attachments: Sequence[Attachment] = (),
+    deadline_seconds: float = 30.0,
+    *,
+    command: Sequence[str] = COMMAND,
+) -> bytes:
+    """The document of a twin (the bytes that `twin.write` wrote), which is attached as `report.json`.
+
+    Raises WrongTwin where the bytes are something else, ValueError where an attachment is no text, and
+    TypesettingFailed when the process outlives `deadline_seconds`, dies, or answers with anything but a PDF.
+    """
+    document = opened(twin)
+    request = {
+        "data": json.dumps(content(document, digest_of(twin)), ensure_ascii=False),
+        "at": int(datetime.fromisoformat(document["identity"]["as_of"]["at"]).timestamp()),
+        "attached": [
+            _attached(_own(twin)),
+            *(_attached(each) for each in attachments),
+        ],
+    }
+    return _typeset(json.dumps(request, ensure_ascii=False).encode(), deadline_seconds, command)
+
+
+def _own(twin: bytes) -> Attachment:
+    return Attachment(
+        name=TWIN_NAME,
+        media_type="application/json",
+        description="The JSON twin: every value of this document, with its exact digits.",
+        content=twin,
+        relationship="source",
+    )
+
+
+def _attached(each: Attachment) -> dict[str, str]:
+    try:
+        text = each.content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the attachment {each.name!r} is no UTF-8 text: {error}") from error
+    return {**asdict(each), "content": text}
+
+
+# --- what is handed to the process -----------------------------------------------------------------------------------
+
+
+def content(document: Document, digest: str) -> dict[str, Any]:
+    """The document as plain values: texts resolved, charts drawn, every anchor that is led to there."""
+    parts = unfolded(sections(document))
+    anchors = {part.anchor for part in parts} | set(_anchors(parts))
+    made = _Content(document, anchors)
+    identity = document["identity"]
+    return {
+        "title": legible(identity["title"]),
+        "author": legible(identity["organisation"]),
+        "digest": digest,
+        "front": [
+            [made.text(label), [made.span(Span(pointer=pointer)) for pointer in pointers]] for label, pointers in FRONT
+        ],
+        "scope": legible(identity["scope"]),
+        "sections": [
+            {"title": part.title, "anchor": part.anchor, "blocks": [made.block(block) for block in part.blocks]}
+            for part in parts
+        ],
+        "mark": MARK,
+    }
+
+
+FRONT = (
+    ("Model", ("/identity/model/name", "/identity/model/version")),
+    ("Organisation", ("/identity/organisation",)),
+    ("Window", ("/identity/period",)),
+    ("Assessed as of", ("/identity/as_of",)),
+    ("Library, policy", ("/identity/library", "/identity/policy")),
+    ("State, revision", ("/identity/state", "/identity/revision")),
+)
+
+
+def _anchors(parts: Sequence[Section]) -> Iterator[str]:
+    for part in parts:
+        for block in part.blocks:
+            if isinstance(block, Heading) and block.anchor:
+                yield block.anchor
+            if isinstance(block, Grid):
+                yield from (span.anchor for row in block.rows for cell in row for span in cell if span.anchor)
+
+
+class _Content:
+    """Blocks as JSON values."""
+
+    def __init__(self, document: Document, anchors: set[str]) -> None:
+        self._document, self._anchors = document, anchors
+
+    def text(self, words: str) -> str:
+        """Text as it can be set; long words may break."""
+        shown = legible(words)
+        if all(len(word) <= WHOLE for word in shown.split(" ")):
+            return shown
+        return " ".join(_broken(word) for word in shown.split(" "))
+
+    def span(self, span: Span) -> list[str]:
+        """Text, style, tone, where it leads, what leads here."""
+        shown = text_of(resolve(self._document, span.pointer)) if span.pointer else span.text
+        href = span.href if span.href in self._anchors else ""
+        return [self.text(shown), span.style, span.tone, href, span.anchor]
+
+    def line(self, line: Line) -> list[list[str]]:
+        """The spans of a line."""
+        return [self.span(span) for span in line]
+
+    def block(self, block: Block) -> dict[str, Any]:
+        """A block by its kind."""
+        kind = type(block).__name__.lower()
+        match block:
+            case Heading():
+                return {"kind": kind, "line": self.line(block.line), "level": block.level - 1, "anchor": block.anchor}
+            case Paragraph():
+                return {"kind": kind, "line": self.line(block.line), "style": block.style}
+            case Items():
+                return {"kind": kind, "lines": [self.line(one) for one in block.lines]}
+            case Facts():
+                rows = [[self.line(label), self.line(value)] for label, value in block.rows]
+                return {"kind": kind, "caption": block.caption, "rows": rows}
+            case Tally():
+                counts = [[self.span(Span(pointer=p))[0], label, tone] for p, label, tone in block.counts]
+                return {"kind": kind, "counts": counts}
+            case Chart():
+                return self._chart(block)
+            case Grid():
+                return self._grid(block)
+
+    def _chart(self, chart: Chart) -> dict[str, Any]:
+        alternative = f"{legible(chart.title)}. {chart.description}"
+        svg = legible(drawing(chart, self._document, font=FONT))
+        return {"kind": "chart", "of": chart.kind, "svg": svg, "alternative": alternative}
+
+    def _grid(self, grid: Grid) -> dict[str, Any]:
+        return {
+            "kind": "grid",
+            "caption": self.line(grid.caption),
+            "quiet": grid.quiet,
+            "dense": grid.dense,
+            "weights": [head.weight for head in grid.heads],
+            "aligns": [head.align for head in grid.heads],
+            "heads": [
+                self.line(tuple(Span(pointer=pointer) for pointer in (head.pointer, head.unit) if pointer))
+                if head.pointer
+                else [[head.title, "", "", "", ""]]
+                for head in grid.heads
+            ],
+            "rows": [[self.line(cell) for cell in row] for row in grid.rows],
+        }
+
+
+def _broken(word: str) -> str:
+    if len(word) <= WHOLE:
+        return word
+    return BREAK.join(word[start : start + PIECE] for start in range(0, len(word), PIECE))
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+def _typeset(request: bytes, deadline_seconds: float, command: Sequence[str]) -> bytes:
+    process = subprocess.Popen(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=_environment(),
+    )
+    with process:
+        try:
+            made, complaint = process.communicate(request, timeout=deadline_seconds)
+        except subprocess.TimeoutExpired:
+            raise TypesettingFailed(
+                f"the document was not set within {deadline_seconds:g} s; its process was ended"
+            ) from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0 or not made.startswith(b"%PDF-") or len(made) > LARGEST:
+        said = complaint.decode("utf-8", "replace").strip().splitlines()
+        raise TypesettingFailed(
+            f"the typesetting process ended with {process.returncode}: {said[-1][:500] if said else 'it said nothing'}"
+        )
+    return made
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours but where the package lies: no key, no address, no proxy."""
+    return {"PYTHONPATH": str(Path(service.__file__).resolve().parent.parent), "LANG": "C.UTF-8", "TZ": "UTC"}
