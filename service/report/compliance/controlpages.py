@@ -29,10 +29,6 @@ EVIDENCE = {
     "attested": "attested, not measured",
     "recorded": "from the service's records",
 }
-    "measured": "by measurement",
-    "attested": "attested, not measured",
-    "recorded": "from the service's records",
-}
 
 
 def evidence_anchor(analysis: str) -> str:
