@@ -37,7 +37,7 @@ def frameworks(document: Document) -> Sequence[Block]:
             q = f"{p}/rows/{index}"
             worst: Line = (status(row["status"]),) if row["status"] else (words("not covered", "faint"),)
             rows.append(((at(f"{q}/item", "strong"),), (at(f"{q}/theme"),), (at(f"{q}/shown"),), worst))
-        heads = (Head("Item", 1), Head("Theme", 3), Head("Controls that speak to it", 5), Head("Worst of these", 1.6))
+        heads = (Head("Item", 1), Head("Theme", 3), Head("Controls that speak to it", 5), Head("Worst of these", 1.9))
         blocks.append(Grid(caption=(at(f"{p}/name"), words(": items and their controls")), heads=heads, rows=rows))
     return blocks
 
@@ -74,32 +74,35 @@ def _head() -> Facts:
     return Facts(caption="The signed head of the log that the evidence was read under", rows=rows)
 
 
+DIGESTS = (
+    ("config", "config_digest"),
+    ("result", "result_digest"),
+    ("env.", "environment_digest"),
+    ("leaf", "leaf_hash"),
+)
+
+
 def _analyses(found: list[Document]) -> Grid:
     rows = []
     for place, one in enumerate(found):
         p = f"/evidence/analyses/{place}"
         name: Line = (
-            *(
-                Span(pointer=f"{p}/title", style="strong", anchor=evidence_anchor(one["analysis"])),
-                words(" "),
-            ),
-            *(at(f"{p}/kind", "small"), words(" "), at(f"{p}/analysis", "code"), words(" of audit ", "small")),
-            *(at(f"{p}/audit", "code"), words(" "), at(f"{p}/replay", "code")),
-            *((words(" "), at(f"{p}/said", "small")) if one["said"] else ()),
-        )
-        digests: Line = (
-            *(words("settings ", "small"), at(f"{p}/config_digest", "code"), words(" result ", "small")),
-            *(at(f"{p}/result_digest", "code"), words(" environment ", "small"), at(f"{p}/environment_digest", "code")),
-            *(words(" leaf ", "small"), at(f"{p}/leaf_hash", "code")),
+            *(Span(pointer=f"{p}/title", style="strong", anchor=evidence_anchor(one["analysis"])), words(" ")),
+            *(at(f"{p}/kind", "small"), words("id ", "below"), at(f"{p}/analysis", "code")),
+            *(words("audit ", "below"), at(f"{p}/audit", "code"), words("again by ", "below")),
+            *(at(f"{p}/replay", "code"), *((at(f"{p}/said", "below"),) if one["said"] else ())),
         )
         ran: Line = (
-            *(at(f"{p}/state", "strong"), words(" "), at(f"{p}/started_at", "small"), words(" to ", "small")),
-            *(at(f"{p}/ended_at", "small"), words("; code ", "small"), at(f"{p}/code_version", "small")),
-            *(words("; seed ", "small"), at(f"{p}/seed", "code")),
+            *(at(f"{p}/state", "strong"), words("from ", "below"), at(f"{p}/started_at", "small")),
+            *(words("to ", "below"), at(f"{p}/ended_at", "small"), words("code ", "below")),
+            *(at(f"{p}/code_version", "small"), words("seed ", "below"), at(f"{p}/seed", "code")),
         )
-        rows.append((name, ran, digests, (at(f"{p}/event_number"),)))
+        digests: list[Span] = []
+        for label, member in DIGESTS:
+            digests += [words(f"{label} ", "below" if digests else "small"), at(f"{p}/{member}", "code")]
+        rows.append((name, ran, tuple(digests), (at(f"{p}/event_number"),)))
     heads = (
-        *(Head("Analysis, and how to run it again", 3.4), Head("Run", 2.2), Head("Digests", 4.4)),
-        Head("Event", 0.8, "right"),
+        *(Head("Analysis, and how to run it again", 3.1), Head("Run", 1.9), Head("Digests", 5.6)),
+        Head("Event", 0.6, "right"),
     )
     return Grid(caption=(words("Every analysis the results rest on"),), heads=heads, rows=rows, dense=True)

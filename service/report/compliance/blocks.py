@@ -30,7 +30,7 @@ Style = Literal["", "code", "faint", "strong", "small", "below"]
 Line = tuple[Span, ...]
 
 
-def words(text: str, style: Literal["", "faint", "strong", "small"] = "") -> Span:
+def words(text: str, style: Style = "") -> Span:
     """Words of ours."""
     return Span(text=text, style=style)
 
@@ -81,10 +81,11 @@ class Items:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Labels with their values."""
+    """Labels with their values; the caption of a `quiet` list is read out and not seen."""
 
     caption: str
     rows: Sequence[tuple[Line, Line]]
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

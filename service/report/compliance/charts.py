@@ -37,9 +37,10 @@ def drawing(chart: Chart, document: Document, *, font: str = PAGE_FONT) -> str:
         width, height, body = 300, 62, list(_history(values[0]["history"]))
     else:
         width, height, body = 720, 290, list(_curves(values))
+    stretched = ' preserveAspectRatio="none"' if chart.kind == "statuses" else ""
     name, told = f"{chart.anchor}-title", f"{chart.anchor}-told"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"{stretched} '
         f'role="img" aria-labelledby="{name} {told}" font-family={quoteattr(font)} font-size="11">'
         f'<title id="{name}">{_text(chart.title)}</title><desc id="{told}">{_text(chart.description)}</desc>'
         f"{''.join(body)}</svg>"

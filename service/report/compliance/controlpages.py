@@ -21,9 +21,9 @@ from service.report.compliance.frontpages import control_anchor
 HEADS = (
     *(Head("Metric", 2.6), Head("Value", 1.9, "right"), Head("n, and enough", 1.1, "right"), Head("Threshold", 1.9)),
     *(Head("Basis, set by", 2), Head("Age, allowed (days)", 1.2, "right"), Head("Runs, failed", 0.9, "right")),
-    Head("Status", 1.6),
+    Head("Status", 1.9),
 )
-PAST = (Head("As of", 2.4), Head("Status", 1.5), Head("Value", 2, "right"), Head("n", 0.8, "right"))
+PAST = (Head("As of", 2.4), Head("Status", 1.9), Head("Value", 2, "right"), Head("n", 0.8, "right"))
 EVIDENCE = {
     "measured": "by measurement",
     "attested": "attested, not measured",

@@ -30,6 +30,12 @@ COUNTS = (
 )
 
 
+MEANING = (
+    "Not assessed counts stale and insufficient evidence: applicable, and without a verdict that holds. A waiver"
+    " changes no status. There is no score."
+)
+
+
 def control_anchor(identifier: str) -> str:
     """Where a control's results stand."""
     return f"control-{identifier}"
@@ -51,6 +57,7 @@ def _summary(document: Document) -> Iterator[Block]:
         description="A bar parted by how many controls have each status. The counts follow it.",
     )
     yield Tally(counts=[(f"/summary/counts/{name}", label, tone) for name, label, tone in COUNTS])
+    yield Paragraph(line=(words(MEANING),), style="aside")
     yield Heading(line=(words("Not met, or stale"),), anchor="failed")
     if given["failed"]:
         yield _headlines("/summary/failed", given["failed"], "Controls not met or stale, the worst first")
@@ -82,7 +89,7 @@ def _headlines(pointer: str, found: list[Document], caption: str) -> Grid:
                 (at(f"{p}/waived_until"),),
             )
         )
-    heads = (Head("Control", 1.0), Head("What was found", 5.2), Head("Status", 1.5), Head("Owner", 1.6))
+    heads = (Head("Control", 1.0), Head("What was found", 5.2), Head("Status", 1.9), Head("Owner", 1.6))
     return Grid(caption=(words(caption),), heads=(*heads, Head("Waived until", 1.8)), rows=rows, quiet=True)
 
 
@@ -92,7 +99,7 @@ def _waivers(found: list[Document]) -> Grid:
         p = f"/summary/waivers/{place}"
         title: Line = (at(f"{p}/control", "strong", control_anchor(one["control"])), words(" "), at(f"{p}/title"))
         rows.append((title, (status(one["status"]),), (at(f"{p}/decided_by"),), (at(f"{p}/expires_at"),)))
-    heads = (Head("Control", 4), Head("Status all the same", 1.8), Head("Granted by", 2), Head("Expires", 2.4))
+    heads = (Head("Control", 4), Head("Status all the same", 2), Head("Granted by", 2), Head("Expires", 2.4))
     return Grid(caption=(words("Exceptions in force; none changes a status"),), heads=heads, rows=rows, quiet=True)
 
 
@@ -190,7 +197,7 @@ TABLES = (
     (
         "transitions",
         "Controls whose status is another",
-        (Head("Control", 1), Head("Title", 3), Head("Before", 1.4), Head("Now", 1.5), Head("Found now", 4)),
+        (Head("Control", 1), Head("Title", 3), Head("Before", 1.4), Head("Now", 1.9), Head("Found now", 4)),
         ("control", "title", "before", "after", "said"),
     ),
     (

@@ -118,7 +118,8 @@ def _robustness(given: Document) -> Iterator[Block]:
         ]
         heads = (Head("Analysis", 2.4), Head("What was allowed", 5), Head("Identifier", 2.6))
         yield Grid(caption=(words("Threat models"),), heads=heads, rows=rows)
-    yield from _curves(given["curves"])
+    named = {one["analysis"]: place for place, one in enumerate(given["threats"])}
+    yield from _curves(given["curves"], named)
     if given["corruptions"]:
         yield _numbers("/robustness/corruptions", given["corruptions"], "Under corruptions")
     if given["others"]:
@@ -129,7 +130,7 @@ def _robustness(given: Document) -> Iterator[Block]:
         yield Paragraph(line=(words("No analysis of robustness raised a finding against its own numbers."),))
 
 
-def _curves(found: list[Document]) -> Iterator[Block]:
+def _curves(found: list[Document], named: dict[str, int]) -> Iterator[Block]:
     analyses = list(dict.fromkeys(curve["analysis"] for curve in found))
     for turn, analysis in enumerate(analyses):
         places = [place for place, curve in enumerate(found) if curve["analysis"] == analysis]
@@ -148,8 +149,10 @@ def _curves(found: list[Document]) -> Iterator[Block]:
                 q = f"{p}/points/{index}"
                 rows.append(((at(f"{p}/label"),), *((at(f"{q}/{name}"),) for name in ("epsilon", "accuracy", "n"))))
         heads = (Head("Curve", 6), Head("Budget \u03b5", 1, "right"), Head("Robust accuracy", 2, "right"))
-        first = f"/robustness/curves/{places[0]}"
-        budget: Line = (at(f"{first}/title"), words("; budgets in "), at(f"{first}/unit"))
+        unit = at(f"/robustness/curves/{places[0]}/unit")
+        budget: Line = (words("Robust accuracy against the budget, in "), unit)
+        if analysis in named:
+            budget = (at(f"/robustness/threats/{named[analysis]}/title"), words(". "), *budget)
         yield Grid(caption=budget, heads=(*heads, Head("n", 0.9, "right")), rows=rows)
 
 

@@ -23,6 +23,7 @@ from service.report.compliance.blocks import (
     Document,
     Facts,
     Grid,
+    Head,
     Heading,
     Items,
     Line,
@@ -30,6 +31,8 @@ from service.report.compliance.blocks import (
     Section,
     Span,
     Tally,
+    at,
+    words,
 )
 from service.report.compliance.charts import drawing
 from service.report.compliance.glyphs import MARK, legible
@@ -117,9 +120,7 @@ def content(document: Document, digest: str) -> dict[str, Any]:
         "title": legible(identity["title"]),
         "author": legible(identity["organisation"]),
         "digest": digest,
-        "front": [
-            [made.text(label), [made.span(Span(pointer=pointer)) for pointer in pointers]] for label, pointers in FRONT
-        ],
+        "front": [[label, made.line(line)] for label, line in FRONT],
         "scope": legible(identity["scope"]),
         "sections": [
             {"title": part.title, "anchor": part.anchor, "blocks": [made.block(block) for block in part.blocks]}
@@ -129,13 +130,13 @@ def content(document: Document, digest: str) -> dict[str, Any]:
     }
 
 
-FRONT = (
-    ("Model", ("/identity/model/name", "/identity/model/version")),
-    ("Organisation", ("/identity/organisation",)),
-    ("Window", ("/identity/period",)),
-    ("Assessed as of", ("/identity/as_of",)),
-    ("Library, policy", ("/identity/library", "/identity/policy")),
-    ("State, revision", ("/identity/state", "/identity/revision")),
+FRONT: tuple[tuple[str, Line], ...] = (
+    ("Model", (at("/identity/model/name", "strong"), words(", version "), at("/identity/model/version"))),
+    ("Organisation", (at("/identity/organisation"),)),
+    ("Window", (at("/identity/period"),)),
+    ("Assessed as of", (at("/identity/as_of"),)),
+    ("Library, policy", (at("/identity/library"), words("; "), at("/identity/policy"))),
+    ("State", (at("/identity/state"), words(", not yet signed; revision "), at("/identity/revision"))),
 )
 
 
@@ -163,7 +164,10 @@ class _Content:
 
     def span(self, span: Span) -> list[str]:
         """Text, style, tone, where it leads, what leads here."""
-        shown = text_of(resolve(self._document, span.pointer)) if span.pointer else span.text
+        value = resolve(self._document, span.pointer) if span.pointer else span.text
+        shown = text_of(value)
+        if isinstance(value, dict):
+            shown = shown.replace(", ", ",\u00a0")  # an interval is not torn apart at the end of a line
         href = span.href if span.href in self._anchors else ""
         return [self.text(shown), span.style, span.tone, href, span.anchor]
 
@@ -183,7 +187,7 @@ class _Content:
                 return {"kind": kind, "lines": [self.line(one) for one in block.lines]}
             case Facts():
                 rows = [[self.line(label), self.line(value)] for label, value in block.rows]
-                return {"kind": kind, "caption": block.caption, "rows": rows}
+                return {"kind": kind, "caption": block.caption, "quiet": block.quiet, "rows": rows}
             case Tally():
                 counts = [[self.span(Span(pointer=p))[0], label, tone] for p, label, tone in block.counts]
                 return {"kind": kind, "counts": counts}
@@ -205,14 +209,16 @@ class _Content:
             "dense": grid.dense,
             "weights": [head.weight for head in grid.heads],
             "aligns": [head.align for head in grid.heads],
-            "heads": [
-                self.line(tuple(Span(pointer=pointer) for pointer in (head.pointer, head.unit) if pointer))
-                if head.pointer
-                else [[head.title, "", "", "", ""]]
-                for head in grid.heads
-            ],
+            "heads": [self.line(_titled(head)) for head in grid.heads],
             "rows": [[self.line(cell) for cell in row] for row in grid.rows],
         }
+
+
+def _titled(head: Head) -> Line:
+    if not head.pointer:
+        return (words(head.title),)
+    unit = (words(" "), at(head.unit, "below")) if head.unit else ()
+    return (at(head.pointer), *unit)
 
 
 def _broken(word: str) -> str:

@@ -41,7 +41,7 @@ def exceptions(document: Document) -> Sequence[Block]:
             *([((words("Covers"),), (at(f"{p}/covers"),))] if one["covers"] else []),
             ((words("Identifier"),), (at(f"{p}/id", "code"),)),
         ]
-        blocks.append(Facts(caption="The exception in full", rows=rows))
+        blocks.append(Facts(caption="The exception in full", rows=rows, quiet=True))
     return blocks
 
 
@@ -68,7 +68,7 @@ def attestations(document: Document) -> Sequence[Block]:
             *([((words("Covers"),), (at(f"{p}/covers"),))] if one["covers"] else []),
             ((words("Identifier"),), (at(f"{p}/id", "code"),)),
         ]
-        blocks.append(Facts(caption="The statement in full", rows=rows))
+        blocks.append(Facts(caption="The statement in full", rows=rows, quiet=True))
     return blocks
 
 
