@@ -51,6 +51,9 @@ class Requirement(Value):
     kinds: Annotated[tuple[str, ...], Field(max_length=32, strict=False)] = Field(
         (), description="Kinds of analysis whose measurements count; empty: any."
     )
+    family: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Family of kinds whose measurements count; null: any."
+    )
     metric: Annotated[str, Field(max_length=64)] = Field(description="A word of the measurement vocabulary.")
     relative_to: Literal["nothing", "declared", "baseline", "baseline_ratio"] = Field(
         "nothing",

@@ -1,22 +1,11 @@
 """What may be measured? Every metric kept in history, with its unit, direction and denominator."""
 
-from dataclasses import dataclass
-from typing import Literal
+from service.contracts.metric import Direction, Metric
+from service.contracts.vocabulary_compliance import COMPLIANCE_METRICS
 
-VERSION = 1
-Direction = Literal["lower is better", "higher is better", "closer to zero is better", "no direction"]
+__all__ = ["METRICS", "VERSION", "Direction", "Metric"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One entry of the vocabulary. A name is never reused with another meaning."""
-
-    name: str
-    title: str
-    unit: str
-    direction: Direction
-    denominator: str
-
+VERSION = 2
 
 METRICS = {
     metric.name: metric
@@ -477,4 +466,4 @@ METRICS = {
             denominator="labelled examples analysed",
         ),
     )
-}
+} | COMPLIANCE_METRICS

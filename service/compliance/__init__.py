@@ -1,0 +1,1 @@
+"""What must evidence show, and does it? Controls as data, policies over them, and a pure assessment."""

@@ -1,0 +1,141 @@
+"""What does an organisation demand? A pinned library, and its own thresholds and controls, each accounted for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.compliance.assess import Set
+from service.compliance.load import Library, Measurable, control_faults
+from service.contracts.base import WHOLE, Name, Text, Value, digest_of_value
+from service.contracts.compliance import Control, ControlId
+from service.contracts.facts import ModelFacts
+from service.contracts.problem import Fault
+
+Tier = Literal["high", "medium", "low"]
+OWN_PREFIX = "ORG-"
+TIERS: Mapping[str | None, Tier] = {"high": "high", "limited": "medium", "minimal": "low", None: "high"}
+"""What a model's declared risk tier means for freshness; undeclared counts as high."""
+
+
+class Declared(Value):
+    """Levels that the organisation declares, where the model's facts do not."""
+
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    robust_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    epsilon: Annotated[float, Field(gt=0)] | None = Field(None, description="L-infinity, in raw units.")
+
+
+class Override(Value):
+    """Another threshold, number of examples or freshness than the library's; somebody answers for it."""
+
+    control: ControlId
+    requirement: Annotated[int, Field(ge=1, le=16), WHOLE] = Field(1, description="Which of its requirements, from 1.")
+    threshold: float | None = None
+    n: Annotated[int, Field(ge=1), WHOLE] | None = None
+    fresh: Annotated[int, Field(ge=1, le=3660), WHOLE] | None = Field(None, description="Days, for the tier high.")
+    owner: Name = Field(description="Who answers for it.")
+    reason: Annotated[str, Field(min_length=10, max_length=4000)] = Field(description="Why it is another.")
+
+
+class PolicyContent(Value):
+    """One revision of a policy."""
+
+    library: Annotated[str, Field(max_length=128)] | None = Field(
+        None, description="Id and version of the library, such as `lamina-core 2026.11.0`; null: the one shipped now."
+    )
+    tier: Tier | None = Field(None, description="How fresh evidence must be: null takes the model's declared tier.")
+    role: Literal["provider", "deployer"] = Field("provider", description="The organisation's part.")
+    declared: Declared = Declared()
+    frameworks: Annotated[tuple[str, ...], Field(max_length=32, strict=False)] = Field(
+        (), description="Frameworks to show in reports; empty: all."
+    )
+    overrides: Annotated[tuple[Override, ...], Field(max_length=256, strict=False)] = ()
+    controls: Annotated[tuple[Control, ...], Field(max_length=128, strict=False)] = Field(
+        (), description="Controls of its own; their ids begin with ORG-."
+    )
+    owners: dict[ControlId, Name] = Field(default_factory=dict, description="Control to who answers for it.")
+    statement: Text = Field("", description="What the policy is for.")
+
+    @property
+    def digest(self) -> str:
+        """Of its RFC 8785 form."""
+        return digest_of_value(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """What is assessed: the library's controls and the organisation's, with every change visible."""
+
+    controls: tuple[Control, ...]
+    set_by: Mapping[tuple[str, int], Set]
+    tailored: frozenset[str]
+
+
+def faults(content: PolicyContent, library: Library, measurable: Measurable) -> Iterator[Fault]:
+    """Everything in a policy that cannot be, each at its JSON Pointer under `/content`."""
+    if content.library not in (None, library.name):
+        yield Fault(
+            pointer="/content/library",
+            detail=f"this service has {library.name}; a report under another version needs the release that ships it",
+        )
+    known = {framework.id for framework in library.frameworks}
+    for place, name in enumerate(content.frameworks):
+        if name not in known:
+            yield Fault(pointer=f"/content/frameworks/{place}", detail=f"the library has no framework {name!r}")
+    for place, control in enumerate(content.controls):
+        if not control.id.startswith(OWN_PREFIX):
+            yield Fault(
+                pointer=f"/content/controls/{place}/id", detail=f"a control of your own begins with {OWN_PREFIX}"
+            )
+    for fault in control_faults([*library.controls, *content.controls], library.frameworks, measurable):
+        yield Fault(pointer="/content/controls", detail=fault)
+    yield from _override_faults(content, library)
+
+
+def effective(content: PolicyContent, library: Library) -> Effective:
+    """The controls as the policy has them. The policy must be without faults."""
+    set_by = {
+        (each.control, each.requirement - 1): Set(
+            owner=each.owner, reason=each.reason, threshold=each.threshold, n=each.n, fresh=each.fresh
+        )
+        for each in content.overrides
+    }
+    tailored = {control for control, _ in set_by} | {control.id for control in content.controls}
+    return Effective(controls=(*library.controls, *content.controls), set_by=set_by, tailored=frozenset(tailored))
+
+
+def tier_of(content: PolicyContent, facts: ModelFacts) -> Tier:
+    """How fresh evidence must be."""
+    return content.tier or TIERS[facts.risk_tier]
+
+
+def declared_of(content: PolicyContent, facts: ModelFacts) -> Declared:
+    """The levels declared: the policy's, and where it is silent the model's."""
+    own = content.declared
+    return Declared(
+        accuracy=facts.accuracy if own.accuracy is None else own.accuracy,
+        robust_accuracy=own.robust_accuracy,
+        epsilon=facts.epsilon if own.epsilon is None else own.epsilon,
+    )
+
+
+def _override_faults(content: PolicyContent, library: Library) -> Iterator[Fault]:
+    controls = {control.id: control for control in (*library.controls, *content.controls)}
+    seen = set()
+    for place, each in enumerate(content.overrides):
+        at = f"/content/overrides/{place}"
+        control = controls.get(each.control)
+        if control is None:
+            yield Fault(pointer=f"{at}/control", detail=f"there is no control {each.control}")
+        elif each.requirement > len(control.requirements):
+            yield Fault(pointer=f"{at}/requirement", detail=f"{each.control} has {len(control.requirements)} of them")
+        if each.threshold is None and each.n is None and each.fresh is None:
+            yield Fault(pointer=at, detail="it changes nothing: give a threshold, n or fresh")
+        if (each.control, each.requirement) in seen:
+            yield Fault(pointer=at, detail="this requirement is overridden twice")
+        seen.add((each.control, each.requirement))
+    for name in content.owners:
+        if name not in controls:
+            yield Fault(pointer="/content/owners", detail=f"there is no control {name}")
