@@ -40,8 +40,8 @@ def drawing(chart: Chart, document: Document, *, font: str = PAGE_FONT) -> str:
     stretched = ' preserveAspectRatio="none"' if chart.kind == "statuses" else ""
     name, told = f"{chart.anchor}-title", f"{chart.anchor}-told"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"{stretched} '
-        f'role="img" aria-labelledby="{name} {told}" font-family={quoteattr(font)} font-size="11">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        f'{stretched} role="img" aria-labelledby="{name} {told}" font-family={quoteattr(font)} font-size="11">'
         f'<title id="{name}">{_text(chart.title)}</title><desc id="{told}">{_text(chart.description)}</desc>'
         f"{''.join(body)}</svg>"
     )

@@ -260,6 +260,7 @@ class Given:
 
     `owners`: control -> who answers for it. `periods`: oldest first, at most the last eleven are shown beside this one.
     `runners`: who submitted the audits; they may not approve. `anchor` None: the log has no signed head yet.
+    `measurements` of one analysis stand in the order of its layers, and are shown in it.
     `synthetic`: names of datasets that were made rather than collected, where that is known.
     """
 

@@ -323,7 +323,7 @@ def _periods() -> tuple[Period, ...]:
                         threshold=0.05,
                     ),
                 ),
-            )  # fmt: skip
+            )
         )
     return tuple(made)
 
