@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from service.compliance.assess import TIER_FACTOR, Found
-from service.compliance.policy import Declared
 from service.contracts.compliance import Evidence, Requirement, Why
+from service.contracts.policies import Declared
 from service.contracts.vocabulary import METRICS
 
 

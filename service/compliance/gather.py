@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from service.compliance.assess import Found, Question
 from service.compliance.candidates import Pool, Runs, answer, point_of, points_by
 from service.compliance.load import Library, Measurable
-from service.compliance.policy import PolicyContent, declared_of, effective, tier_of
+from service.compliance.policy import declared_of, effective, tier_of
 from service.compliance.predicate import applies, facts
 from service.compliance.sources import InForce, LedgerFacts, Own, Stated, newest_overlap, own_answer
 from service.contracts.compliance import Control, Excepted, Status
 from service.contracts.facts import ModelFacts
+from service.contracts.policies import PolicyContent
 from service.contracts.provenance import Overlap
 from service.contracts.vocabulary import METRICS
 from service.store.tables import Analysis, Audit, Input, Measurement, Model, Principal

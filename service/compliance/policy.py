@@ -2,66 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from service.compliance.assess import Set
 from service.compliance.load import Library, Measurable, control_faults
-from service.contracts.base import WHOLE, Name, Text, Value, digest_of_value
-from service.contracts.compliance import Control, ControlId
+from service.contracts.compliance import Control
 from service.contracts.facts import ModelFacts
+from service.contracts.policies import Declared, PolicyContent, Tier
 from service.contracts.problem import Fault
 
-Tier = Literal["high", "medium", "low"]
 OWN_PREFIX = "ORG-"
 TIERS: Mapping[str | None, Tier] = {"high": "high", "limited": "medium", "minimal": "low", None: "high"}
 """What a model's declared risk tier means for freshness; undeclared counts as high."""
-
-
-class Declared(Value):
-    """Levels that the organisation declares, where the model's facts do not."""
-
-    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
-    robust_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
-    epsilon: Annotated[float, Field(gt=0)] | None = Field(None, description="L-infinity, in raw units.")
-
-
-class Override(Value):
-    """Another threshold, number of examples or freshness than the library's; somebody answers for it."""
-
-    control: ControlId
-    requirement: Annotated[int, Field(ge=1, le=16), WHOLE] = Field(1, description="Which of its requirements, from 1.")
-    threshold: float | None = None
-    n: Annotated[int, Field(ge=1), WHOLE] | None = None
-    fresh: Annotated[int, Field(ge=1, le=3660), WHOLE] | None = Field(None, description="Days, for the tier high.")
-    owner: Name = Field(description="Who answers for it.")
-    reason: Annotated[str, Field(min_length=10, max_length=4000)] = Field(description="Why it is another.")
-
-
-class PolicyContent(Value):
-    """One revision of a policy."""
-
-    library: Annotated[str, Field(max_length=128)] | None = Field(
-        None, description="Id and version of the library, such as `lamina-core 2026.11.0`; null: the one shipped now."
-    )
-    tier: Tier | None = Field(None, description="How fresh evidence must be: null takes the model's declared tier.")
-    role: Literal["provider", "deployer"] = Field("provider", description="The organisation's part.")
-    declared: Declared = Declared()
-    frameworks: Annotated[tuple[str, ...], Field(max_length=32, strict=False)] = Field(
-        (), description="Frameworks to show in reports; empty: all."
-    )
-    overrides: Annotated[tuple[Override, ...], Field(max_length=256, strict=False)] = ()
-    controls: Annotated[tuple[Control, ...], Field(max_length=128, strict=False)] = Field(
-        (), description="Controls of its own; their ids begin with ORG-."
-    )
-    owners: dict[ControlId, Name] = Field(default_factory=dict, description="Control to who answers for it.")
-    statement: Text = Field("", description="What the policy is for.")
-
-    @property
-    def digest(self) -> str:
-        """Of its RFC 8785 form."""
-        return digest_of_value(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
