@@ -108,7 +108,7 @@ def _identity(given: Given) -> Identity:
                 digest=each.digest,
                 examples=wording.counted_or(each.examples, "inspection did not accept it"),
             )
-            for each in given.data
+            for each in sorted(given.data, key=lambda each: (each.role, each.name, each.version))
         ),
         library=assessment.library,
         policy=assessment.policy,
@@ -266,6 +266,6 @@ def _row(each: Analysed) -> EvidenceRow:
         event_number=wording.counted_or(each.event_number, unsealed),
         leaf_hash=wording.word_or(each.leaf_hash, unsealed),
         replay=f"lamina reproduce {each.id}",
-        said=each.said,
+        said=wording.long(each.said),
         parameters=dict(each.parameters),
     )

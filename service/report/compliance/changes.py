@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from service.contracts.compliance import Assessed, Judged
 from service.contracts.section import Blank, Number
@@ -29,7 +30,7 @@ SIGNED = (
     "Changes are told from the last approved report. The interval of a change takes the two measurements as"
     " independent (Zou and Donner's square-and-add of both intervals); on the same examples it is wider than need be."
 )
-Whole = -1
+WHOLE = -1
 
 
 def changes(given: Given) -> Changes:
@@ -43,8 +44,8 @@ def changes(given: Given) -> Changes:
         measured=tuple(_deltas(given, before)),
         thresholds=tuple(_thresholds(given, before)),
         versions=tuple(_versions(given, prior, before)) if prior else (),
-        waivers=tuple(_waivers(given)),
-        missed=tuple(_missed(slot) for slot in given.slots if _amiss(slot)),
+        waivers=tuple(sorted(_waivers(given), key=lambda one: (one.at.at, one.control, one.what))),
+        missed=tuple(_missed(slot) for slot in sorted(given.slots, key=_due) if _amiss(slot)),
     )
 
 
@@ -86,7 +87,7 @@ Before = Mapping[tuple[str, int], Verdict]
 
 def _transitions(given: Given, before: Before) -> Iterator[Transition]:
     for one in given.assessment.controls:
-        was = before.get((one.control.id, Whole))
+        was = before.get((one.control.id, WHOLE))
         if was is None or was.status is not one.status:
             yield Transition(
                 control=one.control.id,
@@ -187,7 +188,7 @@ def _versions(given: Given, prior: Prior, before: Before) -> Iterator[VersionCha
         if was != is_now:
             yield VersionChange(what=wording.name(what), before=wording.short(was), after=wording.short(is_now))
     kept = {one.control.id for one in now.controls}
-    for control in sorted({control for control, place in before if place == Whole} - kept):
+    for control in sorted({control for control, place in before if place == WHOLE} - kept):
         yield VersionChange(what=f"Control {control}", before="demanded", after="not demanded any more")
 
 
@@ -205,6 +206,10 @@ def _waivers(given: Given) -> Iterator[WaiverChange]:
                 yield WaiverChange(
                     control=waiver.control, what=what, at=moment(at), by=wording.short(by or "by itself")
                 )
+
+
+def _due(slot: DueSlot) -> tuple[datetime, str, int]:
+    return slot.nominal_at, slot.schedule, slot.attempt
 
 
 def _amiss(slot: DueSlot) -> bool:

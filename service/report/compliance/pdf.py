@@ -46,7 +46,7 @@ TWIN_NAME = "report.json"
 LARGEST = 128 * 2**20
 WHOLE = 24
 """Letters of a word that stay together; longer ones (digests, names of layers) may break every `PIECE` letters."""
-PIECE = 8
+PIECE = 12
 BREAK = "\u200b"
 
 
