@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from service.catalog import Catalog, catalog
 from service.compliance.predicate import BadPredicate, check
+from service.contracts.api import KindName
 from service.contracts.base import Text, Value, digest_of_value
 from service.contracts.compliance import Control, Framework, Requirement
 from service.contracts.vocabulary import METRICS
@@ -46,6 +47,9 @@ class Library(Value):
     version: Annotated[str, Field(pattern=r"^\d{4}\.\d{1,2}\.\d+$")]
     as_of: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
     disclaimer: Text
+    kinds: Annotated[tuple[KindName, ...], Field(max_length=128, strict=False)] = Field(
+        (), description="Kinds that controls may name although this release may not have them: nothing measures those."
+    )
     frameworks: Annotated[tuple[Framework, ...], Field(max_length=64, strict=False)]
     controls: Annotated[tuple[Control, ...], Field(min_length=1, max_length=512, strict=False)]
 
@@ -106,19 +110,24 @@ def load(text: str, measurable: Measurable) -> Library:
         library = Library.model_validate_json(json.dumps(shaped))
     except (ValidationError, TypeError, ValueError) as error:
         raise BadLibrary(_said(error, shaped)) from error
-    faults = [*_framework_faults(library), *control_faults(library.controls, library.frameworks, measurable)]
+    faults = [*_framework_faults(library), *control_faults(library.controls, library, measurable)]
     if faults:
         raise BadLibrary(faults)
     return library
 
 
 def control_faults(
-    controls: Collection[Control], frameworks: Collection[Framework], measurable: Measurable
+    controls: Collection[Control], library: Library, measurable: Measurable, *, beside: Collection[Control] = ()
 ) -> Iterator[str]:
-    """Everything about controls that cannot be, each named by its control."""
-    ids = [control.id for control in controls]
-    known = {f"{framework.id}.{item.id}" for framework in frameworks for item in framework.items}
-    guards = {control.id: control.guard for control in controls}
+    """Everything about controls that cannot be, each named by its control.
+
+    `library` has what they may refer to; `beside` are other controls in force, which are fine themselves.
+    """
+    every = [*beside, *controls]
+    ids = [control.id for control in every]
+    known = {f"{framework.id}.{item.id}" for framework in library.frameworks for item in framework.items}
+    guards = {control.id: control.guard for control in every}
+    kinds = {*measurable.families, *library.kinds}
     for control in controls:
         if ids.count(control.id) > 1:
             yield f"{control.id}: two controls have this id"
@@ -130,15 +139,15 @@ def control_faults(
         elif _circles(control.id, guards):
             yield f"{control.id}: its guard leads back to itself"
         try:
-            check(control.applies, kinds=measurable.families, families=set(measurable.families.values()))
+            check(control.applies, kinds=kinds, families=set(measurable.families.values()))
         except BadPredicate as error:
             yield f"{control.id}: applies: {error}"
         for place, requirement in enumerate(control.requirements):
-            for fault in _requirement_faults(requirement, measurable):
+            for fault in _requirement_faults(requirement, kinds):
                 yield f"{control.id}, requirement {place + 1}: {fault}"
 
 
-def _requirement_faults(requirement: Requirement, measurable: Measurable) -> Iterator[str]:
+def _requirement_faults(requirement: Requirement, kinds: Collection[str]) -> Iterator[str]:
     metric = METRICS.get(requirement.metric)
     if metric is None:
         yield f"{requirement.metric!r} is no word of the measurement vocabulary"
@@ -149,7 +158,7 @@ def _requirement_faults(requirement: Requirement, measurable: Measurable) -> Ite
     if own is not None and (requirement.kinds or requirement.family or requirement.relative_to != "nothing"):
         yield f"the source {requirement.source} has no kinds, family or reference"
     for kind in requirement.kinds:
-        if kind not in measurable.families:
+        if kind not in kinds:
             yield f"no kind of analysis is called {kind!r}"
     if requirement.rule == "ci" and (requirement.op == "==" or own is not None):
         yield "the rule ci needs an interval and a side: no ==, and no source that counts"

@@ -40,7 +40,7 @@ def faults(content: PolicyContent, library: Library, measurable: Measurable) -> 
             yield Fault(
                 pointer=f"/content/controls/{place}/id", detail=f"a control of your own begins with {OWN_PREFIX}"
             )
-    for fault in control_faults([*library.controls, *content.controls], library.frameworks, measurable):
+    for fault in control_faults(content.controls, library, measurable, beside=library.controls):
         yield Fault(pointer="/content/controls", detail=fault)
     yield from _override_faults(content, library)
 

@@ -43,6 +43,39 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "inputs": {"evaluation": {"dataset": "0193530a-7d2f-7c11-8a55-1b2c3d4e5f60"}},
         "analyses": [{"kind": "layer_conductance", "parameters": {"steps": 50}}],
     },
+    "create_policy": {
+        "name": "models that grant credit",
+        "content": {
+            "tier": "high",
+            "role": "deployer",
+            "declared": {"accuracy": 0.95, "robust_accuracy": 0.6, "epsilon": 1.0},
+            "frameworks": ["EUAIA", "NIST"],
+            "overrides": [
+                {
+                    "control": "XAI-06",
+                    "threshold": 0.9,
+                    "owner": "Model risk",
+                    "reason": "Explanations are sent to customers, who compare them.",
+                }
+            ],
+            "owners": {"ROB-01": "Security"},
+        },
+    },
+    "create_waiver": {
+        "control": "ROB-04",
+        "model_name": "digits-cnn",
+        "reason": "The scanner that adds this blur is replaced in January.",
+        "compensating": "Blurred scans are read by a person.",
+    },
+    "decide_on_waiver": {"decision": "granted", "comment": "Until the scanner is replaced, not longer."},
+    "create_attestation": {
+        "control": "GOV-01",
+        "model_name": "digits-cnn",
+        "role": "product owner",
+        "statement": "Purpose, domain of inputs and known limits are recorded in the model file, section 2.",
+        "document_title": "Model file digits-cnn, section 2",
+        "expires_at": "2026-12-31T00:00:00Z",
+    },
     "create_principal": {"name": "nightly-pipeline", "kind": "service"},
     "create_key": {
         "principal": "0193530a-5b0d-7a4b-8c9f-3e1e8a2b0c1d",

@@ -2,6 +2,7 @@
 
 from service.http.analyses import analyses
 from service.http.artifacts import artifacts
+from service.http.attestations import attestations
 from service.http.audits import audits
 from service.http.blobs import blobs
 from service.http.datasets import datasets
@@ -10,9 +11,11 @@ from service.http.keys import keys
 from service.http.kinds import kinds
 from service.http.measurements import measurements
 from service.http.models import models
+from service.http.policies import policies
 from service.http.principals import principals
 from service.http.reference import reference
 from service.http.reports import reports
+from service.http.waivers import waivers
 
 RESOURCES = (
     blobs,
@@ -24,6 +27,9 @@ RESOURCES = (
     artifacts,
     reports,
     measurements,
+    policies,
+    waivers,
+    attestations,
     principals,
     keys,
     health,

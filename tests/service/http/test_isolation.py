@@ -1,11 +1,14 @@
 """Another tenant's things do not exist: over every endpoint with an id, with the very text of an unknown id."""
 
+import json
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from service.contracts.outcome import Measurement
 from service.http.endpoint import Endpoint
+from service.http.examples import EXAMPLES
 from service.http.resources import RESOURCES
 from service.store.database import Database
 from service.store.system import system_session
@@ -25,7 +28,7 @@ LISTS = [
     for resource in RESOURCES
     for endpoint in resource.endpoints
     if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
-    if endpoint.name not in ("list_kinds", "whoami")
+    if endpoint.name not in ("list_kinds", "list_controls", "whoami")
 ]
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
 Ids = dict[str, str]
@@ -45,8 +48,12 @@ def ids(ask: Asker, world: World, database: Database) -> Ids:
     with system_session(database) as session:
         artifact = session.query(Artifact.id).filter_by(audit_id=audit).scalar()
     found = {"model": model, "dataset": dataset, "audit": audit, "analysis": analysis, "artifact": artifact}
+    later = {"expires_at": "2026-05-01T00:00:00Z"}
     return {
         **{what: str(value) for what, value in found.items()},
+        "policy": bodies.made(ask.post("/v1/policies", EXAMPLES["create_policy"]), 201),
+        "waiver": bodies.made(ask.post("/v1/waivers", EXAMPLES["create_waiver"]), 201),
+        "attestation": bodies.made(ask.post("/v1/attestations", EXAMPLES["create_attestation"] | later), 201),
         "blob": bodies.upload(ask, "weights"),
         "principal": str(ask.principal),
         "key": str(key),
@@ -58,24 +65,32 @@ def path_of(endpoint: Endpoint, value: str) -> str:
     return endpoint.path.replace(f"{{{parameter.name}}}", value)
 
 
+def body_of(endpoint: Endpoint) -> dict[str, Any]:
+    """A body that is right in itself, so that only the id can be wrong."""
+    if not endpoint.takes_json:
+        return {}
+    return {"data": json.dumps(EXAMPLES[endpoint.name]), "content_type": "application/json"}
+
+
 @pytest.mark.parametrize("endpoint", BY_ID, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 def test_anothers_id_reads_like_an_unknown_one(endpoint: Endpoint, stranger: Asker, ask: Asker, ids: Ids) -> None:
     what = endpoint.parameters[0].what
     unknown = UNKNOWN_DIGEST if what == "blob" else str(NOBODYS)
-    html = {"Accept": "text/html"}
+    sent: dict[str, Any] = {"headers": {"Accept": "text/html"}, **body_of(endpoint)}
 
-    theirs = problem(stranger.send(endpoint.method, path_of(endpoint, ids[what]), headers=html), "not-found")
-    nobodys = problem(stranger.send(endpoint.method, path_of(endpoint, unknown), headers=html), "not-found")
+    theirs = problem(stranger.send(endpoint.method, path_of(endpoint, ids[what]), **sent), "not-found")
+    nobodys = problem(stranger.send(endpoint.method, path_of(endpoint, unknown), **sent), "not-found")
 
     assert theirs.model_copy(update={"request_id": ""}) == nobodys.model_copy(update={"request_id": ""})
-    if what not in ("artifact", "key") and not endpoint.path.endswith("/report"):
+    if what not in ("artifact", "key") and not endpoint.takes_json and not endpoint.path.endswith("/report"):
         assert ask.send(endpoint.method, path_of(endpoint, ids[what])).status_code in (200, 202)
 
 
 @pytest.mark.parametrize("endpoint", BY_ID, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 def test_what_is_no_id_reads_like_an_unknown_one(endpoint: Endpoint, ask: Asker) -> None:
     for value in ("0", "x" * 300, "..", "%2e%2e%2f", "{}", str(NOBODYS)[:-1], "{" + str(NOBODYS) + "}", "%00"):
-        answer = ask.send(endpoint.method, path_of(endpoint, value), headers={"Accept": "text/html"})
+        sent: dict[str, Any] = {"headers": {"Accept": "text/html"}, **body_of(endpoint)}
+        answer = ask.send(endpoint.method, path_of(endpoint, value), **sent)
         assert answer.status_code == 404, (value, answer.text)
         problem(answer, "not-found")
 
