@@ -59,6 +59,11 @@ class Settings(BaseModel):
     reap_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="Between two rounds of the reaper.")
     poll_seconds: Annotated[float, Field(gt=0)] = Field(0.5, description="Dispatcher's net when nobody wakes it.")
 
+    seal_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="Between two rounds of sealing the log.")
+    head_seconds: Annotated[float, Field(ge=1)] = Field(
+        3600.0, description="After which a log that has grown gets a newly signed head."
+    )
+
     child_threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Threads of a child on the CPU.")
     child_memory_bytes: Annotated[int, Field(ge=268_435_456)] = Field(
         8_589_934_592, description="Memory cap of a child."

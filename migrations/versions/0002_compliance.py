@@ -263,6 +263,7 @@ def what_was_concluded() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("twin_digest", sa.String(length=71), nullable=True),
         sa.Column("counts", sa.JSON(), nullable=True),
+        sa.Column("about", sa.JSON(), nullable=True),
         sa.Column("generated_at", TIME, nullable=True),
         sa.Column("reason", sa.JSON(), nullable=True),
         sa.Column("work_id", sa.Uuid(), nullable=True),

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from service.contracts.compliance import (
     Assessed,
@@ -73,7 +74,7 @@ class Question:
     controls: Sequence[Control]
     found: Mapping[tuple[str, int], Found]
     as_of: datetime
-    tier: str
+    tier: Literal["high", "medium", "low"]
     applies: Mapping[str, bool]
     set_by: Mapping[tuple[str, int], Set] = field(default_factory=dict)
     exceptions: Mapping[str, Excepted] = field(default_factory=dict)

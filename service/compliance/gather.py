@@ -105,10 +105,8 @@ def _pool(session: Session, asked: Asked, *, tier: str, metrics: set[str], facts
     baseline = baseline_of(session, asked.model.name, asked.as_of)
     fixed: dict[str, Any] = {}
     if baseline is not None:
-        rows = session.execute(
-            select(*Measurement.__table__.columns).where(
-                Measurement.audit_id == baseline.audit_id, Measurement.metric.in_(known)
-            )
+        rows = session.scalars(
+            select(Measurement).where(Measurement.audit_id == baseline.audit_id, Measurement.metric.in_(known))
         )
         fixed = {row.series_key: point_of(row, versions) for row in rows}
     return Pool(
@@ -126,26 +124,26 @@ def _pool(session: Session, asked: Asked, *, tier: str, metrics: set[str], facts
 
 def _latest(session: Session, asked: Asked, metrics: Sequence[str]) -> Sequence[Any]:
     """The latest point of each line and version of the model's, before the window's end."""
-    table = Measurement.__table__
     place = (
         func.row_number()
         .over(
-            partition_by=(table.c.model_id, table.c.series_key),
-            order_by=(table.c.created_at.desc(), table.c.id.desc()),
+            partition_by=(Measurement.model_id, Measurement.series_key),
+            order_by=(Measurement.created_at.desc(), Measurement.id.desc()),
         )
         .label("place")
     )
     ranked = (
         select(Measurement.id, place)
         .where(
+            Measurement.tenant == asked.model.tenant,
             Measurement.model_name == asked.model.name,
             Measurement.metric.in_(metrics),
             Measurement.created_at < asked.as_of,
         )
         .subquery()
     )
-    return session.execute(
-        select(*table.columns).join(ranked, ranked.c.id == Measurement.id).where(ranked.c.place == 1)
+    return session.scalars(
+        select(Measurement).join(ranked, ranked.c.id == Measurement.id).where(ranked.c.place == 1)
     ).all()
 
 
@@ -202,7 +200,7 @@ def _slots(session: Session, asked: Asked) -> dict[str, int] | None:
         )
         .group_by(Slot.state)
     )
-    return dict(rows.tuples().all()) or None
+    return dict(rows.all()) or None
 
 
 def _statements(session: Session, model_name: str, as_of: datetime) -> list[Stated]:
@@ -273,7 +271,7 @@ def baseline_of(session: Session, model_name: str, as_of: datetime) -> Baseline 
 def exceptions(session: Session, model_name: str, as_of: datetime) -> dict[str, Excepted]:
     """Exceptions in force at a time, by control; of several the one that ends last."""
     found: dict[str, Excepted] = {}
-    names = dict(session.execute(select(Principal.id, Principal.name)).tuples().all())
+    names = dict(session.execute(select(Principal.id, Principal.name)).all())
     rows = _granted(session, model_name, as_of)
     for row in sorted(rows, key=lambda each: each.expires_at):
         assert row.decided_at is not None, "a granted one was decided"
@@ -335,4 +333,4 @@ def before(session: Session, model_name: str, as_of: datetime) -> dict[str, Stat
 
 
 def _versions(session: Session, name: str) -> dict[UUID, str]:
-    return dict(session.execute(select(Model.id, Model.version).where(Model.name == name)).tuples().all())
+    return dict(session.execute(select(Model.id, Model.version).where(Model.name == name)).all())

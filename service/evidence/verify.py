@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.contracts.base import canonical_json, digest_of
+from service.contracts.base import Value, canonical_json, digest_of, digest_of_value
 from service.evidence import dsse
 from service.evidence.bundle import SUMS
-from service.evidence.chain import Link, raw
+from service.evidence.chain import Entry, raw
 from service.evidence.heads import SignedHead, head_holds
 from service.evidence.keys import key_id_of, signature_holds
 from service.evidence.merkle import included
@@ -27,7 +27,17 @@ MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30
 MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
-LINKS: TypeAdapter[list[Link]] = TypeAdapter(list[Link])
+
+
+class Cited(Value):
+    """An event that the report cites: its number, what it says, and its leaf."""
+
+    number: int
+    entry: Entry
+    leaf: str
+
+
+CITED: TypeAdapter[list[Cited]] = TypeAdapter(list[Cited])
 
 
 class NotABundle(ValueError):
@@ -62,7 +72,7 @@ class _Bundle:
     members: Mapping[str, bytes]
     trusted: Mapping[str, bytes] | None
     keys: dict[str, bytes] = field(default_factory=dict)
-    links: dict[int, Link] = field(default_factory=dict)
+    links: dict[int, Cited] = field(default_factory=dict)
 
     def json(self, name: str) -> Any:
         """A member as JSON. Raises NotABundle."""
@@ -183,7 +193,7 @@ def _head(bundle: _Bundle) -> Iterator[str]:
 def _events(bundle: _Bundle) -> Iterator[str]:
     head = SignedHead.model_validate(bundle.json("head.json")).head
     paths = {proof["number"]: [bytes.fromhex(each) for each in proof["path"]] for proof in bundle.json("proofs.json")}
-    for link in LINKS.validate_python(bundle.json("events.json")):
+    for link in CITED.validate_python(bundle.json("events.json")):
         bundle.links[link.number] = link
         if link.entry.tenant != head.tenant:
             yield f"event {link.number} is of another log"
@@ -210,8 +220,7 @@ def _documents(bundle: _Bundle) -> Iterator[str]:
         bound = said if isinstance(said, dict) else {}
         if bound.get(f"analysis:{analysis}") != digest_of(document):
             yield f"evidence/analyses/{analysis}.json is not what the log says of it: it was changed"
-        if json.loads(document)["id"] != analysis:
-            yield f"evidence/analyses/{analysis}.json is about another analysis"
+        yield from _described(analysis, piece, document, link)
         yield from _points(bundle, analysis, bound.get(f"measurements:{analysis}"))
     rows = {row["analysis"]: row for row in bundle.json(TWIN)["evidence"]["analyses"]}
     for analysis in sorted(rows.keys() - pieces.keys()):
@@ -221,6 +230,28 @@ def _documents(bundle: _Bundle) -> Iterator[str]:
         shown, piece = rows[analysis]["event_number"].get("value"), pieces[analysis]["event"]
         if piece is not None and shown != piece:
             yield f"report and manifest disagree on the event of analysis {analysis}"
+
+
+def _described(analysis: str, piece: Mapping[str, Any], document: bytes, link: Cited | None) -> Iterator[str]:
+    """The manifest must say of a piece what the piece says of itself."""
+    row = json.loads(document)
+    provenance = row["provenance"] or {}
+    said = {
+        "analysis": row["id"],
+        "kind": row["kind"],
+        "kind_version": row["kind_version"],
+        "config_digest": row["parameters_digest"],
+        "result_digest": digest_of(document),
+        "seed": provenance.get("seed"),
+        "environment_digest": digest_of_value(provenance["machine"]) if provenance else None,
+        "leaf_hash": None if link is None else link.leaf,
+        "event": None if link is None else link.number,
+    }
+    for name, value in said.items():
+        if piece[name] != value:
+            yield f"evidence/manifest.json: {name} of analysis {analysis} is not what its evidence says"
+    if (row["reason"] is None) != (piece["state"] == "succeeded"):
+        yield f"evidence/manifest.json: how analysis {analysis} ended is not what its evidence says"
 
 
 def _points(bundle: _Bundle, analysis: str, bound: Any) -> Iterator[str]:

@@ -68,7 +68,7 @@ EVIDENCE: Mapping[type[Base], tuple[str, ...]] = {
     ComplianceReport: (
         *("id", "title", "model_name", "model_id", "policy_id", "schedule_id", "window_from", "window_to", "zone"),
         *("as_of", "late_seconds", "trigger", "frameworks", "revision", "supersedes_id", "state", "twin_digest"),
-        *("counts", "generated_at", *_OWNER),
+        *("counts", "about", "generated_at", *_OWNER),
     ),
     ReportFile: ("id", "report_id", "name", "media_type", "digest", "size", *_OWNER),
     Verdict: (
@@ -118,6 +118,13 @@ def points_evidence(rows: Sequence[Measurement] | Sequence[Mapping[str, Any]]) -
     texts = [_written(point) for point in sorted(columns, key=lambda point: str(point["id"]))]
     size = group_size(len(texts))
     return [_digest(b"\n".join(texts[start : start + size])) for start in range(0, len(texts), size)]
+
+
+def point_texts(rows: Sequence[Measurement] | Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """The bytes that digests of points of history are of, in the order of their ids."""
+    names = EVIDENCE[Measurement]
+    columns = [{name: row[name] if isinstance(row, Mapping) else getattr(row, name) for name in names} for row in rows]
+    return [_written(point) for point in sorted(columns, key=lambda point: str(point["id"]))]
 
 
 def group_size(points: int) -> int:

@@ -173,6 +173,7 @@ class ComplianceReport(Owned, Base):
     state: Mapped[str] = mapped_column(String(16))
     twin_digest: Mapped[str | None] = mapped_column(String(71))
     counts: Mapped[dict[str, Any] | None]
+    about: Mapped[dict[str, Any] | None]
     generated_at: Mapped[datetime | None]
     reason: Mapped[dict[str, Any] | None]
     work_id: Mapped[UUID | None] = mapped_column(ForeignKey("work.id"), index=True)

@@ -176,6 +176,7 @@ def keep_report(
     files: Mapping[str, Stored],
     twin_digest: str,
     assessment: Assessment,
+    about: Mapping[str, object],
     now: datetime,
 ) -> ComplianceReport:
     """The report is made: its files, its verdicts, its digest; an earlier revision is superseded. Raises LeaseLost.
@@ -202,7 +203,7 @@ def keep_report(
         )
     verdicts = list(_verdicts(report, assessment, now))
     report.state, report.twin_digest, report.generated_at = "generated", twin_digest, now
-    report.counts = dict(counts(assessment.controls))
+    report.counts, report.about = dict(counts(assessment.controls)), dict(about)
     report.reason = None
     session.add_all([*rows, *verdicts])
     superseded = _supersede(session, report)

@@ -1,18 +1,22 @@
-"""What goes on between requests and workers? Three loops: announce what is due, reap what was left, draw reports."""
+"""What goes on between requests and workers? Loops: announce what is due, reap, make reports, seal the log."""
 
 import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from service.catalog import Catalog
 from service.clock import Clock
+from service.evidence.own_keys import keys_of
+from service.evidence.seal import Appender
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
 from service.store.system import system_session
+from service.work.compliance_making import ComplianceReporter
 from service.work.dispatcher import MOST_AT_ONCE, Send, dispatch
 from service.work.doorbell import doorbell
 from service.work.reaper import Reaped, reap
@@ -24,7 +28,7 @@ T = TypeVar("T")
 
 
 class Scheduler:
-    """Dispatcher, reaper and reports. Several may run: each step is guarded in the database."""
+    """Dispatcher, reaper, reports and the log. Several may run: each step is guarded in the database."""
 
     def __init__(
         self,
@@ -40,10 +44,16 @@ class Scheduler:
         self._send = send or doorbell(settings)
         self._catalog = catalog or Catalog.load()
         self._report_due = threading.Event()
+        self._appender = Appender(database=database, clock=clock, keys=keys_of(settings))
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then come back when the step at hand is done."""
-        loops = {"dispatcher": self._dispatcher, "reaper": self._reaper, "reports": self._reports}
+        loops = {
+            "dispatcher": self._dispatcher,
+            "reaper": self._reaper,
+            "reports": self._reports,
+            "log": self._log,
+        }
         threads = [threading.Thread(target=loop, args=(stop,), name=name) for name, loop in loops.items()]
         for thread in threads:
             thread.start()
@@ -89,10 +99,32 @@ class Scheduler:
             catalog=self._catalog,
             owner=f"scheduler {socket.gethostname()}:{os.getpid()}",
         )
+        compliance = Step("the compliance report thread")
+        maker = ComplianceReporter(
+            database=self.database,
+            blobs=self.blobs,
+            clock=self.clock,
+            settings=self.settings,
+            catalog=self._catalog,
+            appender=self._appender,
+            owner=reporter.owner,
+        )
         while not stop.is_set():
             self._report_due.clear()
             step.take(lambda: reporter.draw_due(stop))
+            compliance.take(lambda: maker.make_due(stop))
             self._report_due.wait(self.settings.poll_seconds)
+
+    def _log(self, stop: threading.Event) -> None:
+        """Events are sealed soon after they are committed; a signed head follows when the log has grown."""
+        step = Step("the sealing of the log")
+        while not stop.wait(self.settings.seal_seconds):
+            step.take(self._seal_once)
+
+    def _seal_once(self) -> int:
+        sealed = self._appender.seal()
+        self._appender.heads_due(timedelta(seconds=self.settings.head_seconds))
+        return sealed
 
 
 class Step:
