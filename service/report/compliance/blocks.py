@@ -66,10 +66,11 @@ class Heading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """A sentence or several."""
+    """A sentence or several. One that `stays` is not parted from what follows it by the end of a page."""
 
     line: Line
     style: Literal["", "lead", "aside", "box"] = ""
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

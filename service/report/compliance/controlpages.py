@@ -21,7 +21,7 @@ from service.report.compliance.frontpages import control_anchor
 HEADS = (
     *(Head("Metric", 2.6), Head("Value", 1.9, "right"), Head("n, and enough", 1.1, "right"), Head("Threshold", 1.9)),
     *(Head("Basis, set by", 2), Head("Age, allowed (days)", 1.2, "right"), Head("Runs, failed", 0.9, "right")),
-    Head("Status", 1.9),
+    Head("Status", 2.3),
 )
 PAST = (Head("As of", 2.4), Head("Status", 1.9), Head("Value", 2, "right"), Head("n", 0.8, "right"))
 EVIDENCE = {
@@ -47,14 +47,14 @@ def _control(document: Document, place: int, listed: set[str]) -> Iterator[Block
     given, p = document["controls"][place], f"/controls/{place}"
     name: Line = (at(f"{p}/id"), words(" "), at(f"{p}/title"), words(" "), status(given["status"]))
     yield Heading(line=name, anchor=control_anchor(given["id"]))
-    yield Paragraph(line=(at(f"{p}/said"),))
-    yield Paragraph(line=tuple(_about(given, p)), style="aside")
+    yield Paragraph(line=(at(f"{p}/said"),), stays=True)
+    yield Paragraph(line=tuple(_about(given, p)), style="aside", stays=bool(given["requirements"]))
     if given["exception"]:
         effect: Line = (
             *(words("Excepted ("), at(f"{p}/exception/effect"), words(") until "), at(f"{p}/exception/expires_at")),
             *(words(". "), at(f"{p}/exception/said")),
         )
-        yield Paragraph(line=effect, style="box")
+        yield Paragraph(line=effect, style="box", stays=bool(given["requirements"]))
     if given["requirements"]:
         yield _requirements(given, p)
     for index, one in enumerate(given["requirements"]):
@@ -64,7 +64,7 @@ def _control(document: Document, place: int, listed: set[str]) -> Iterator[Block
 def _about(given: Document, p: str) -> Iterator[Span]:
     yield at(f"{p}/meaning")
     yield words(" Owner: ")
-    yield at(f"{p}/owner")
+    yield words("nobody named") if given["owner"]["type"] == "blank" else at(f"{p}/owner")
     yield words(f"; evidence: {EVIDENCE[given['kind_of_evidence']]}")
     if given["changed_from"]:
         yield words("; before: ")

@@ -13,6 +13,7 @@ from service.report.compliance.blocks import (
     Items,
     Line,
     Paragraph,
+    Span,
     Tally,
     at,
     status,
@@ -30,6 +31,8 @@ COUNTS = (
 )
 
 
+AT_A_GLANCE = 9
+"""Controls not met or not assessed whose tables fit on the first page."""
 MEANING = (
     "Not assessed counts stale and insufficient evidence: applicable, and without a verdict that holds. A waiver"
     " changes no status. There is no score."
@@ -58,6 +61,8 @@ def _summary(document: Document) -> Iterator[Block]:
     )
     yield Tally(counts=[(f"/summary/counts/{name}", label, tone) for name, label, tone in COUNTS])
     yield Paragraph(line=(words(MEANING),), style="aside")
+    if len(given["failed"]) + len(given["not_assessed"]) > AT_A_GLANCE:
+        yield _glance(given)
     yield Heading(line=(words("Not met, or stale"),), anchor="failed")
     if given["failed"]:
         yield _headlines("/summary/failed", given["failed"], "Controls not met or stale, the worst first")
@@ -74,6 +79,20 @@ def _summary(document: Document) -> Iterator[Block]:
         yield _waivers(given["waivers"])
     yield Heading(line=(words("What changed"),), anchor="changed")
     yield Items(lines=[(at(f"/summary/changed/{place}"),) for place in range(len(given["changed"]))])
+
+
+def _glance(given: Document) -> Facts:
+    """The controls that need a reader by name alone: their tables run past the first page."""
+    rows: list[tuple[Line, Line]] = []
+    for name, tone in (("failed", "not_met"), ("failed", "stale"), ("not_assessed", "insufficient_evidence")):
+        names: list[Span] = []
+        for place, one in enumerate(given[name]):
+            if one["status"] == tone:
+                names += [words(", " if names else "")]
+                names += [at(f"/summary/{name}/{place}/control", "", control_anchor(one["control"]))]
+        if names:
+            rows.append(((status(tone),), tuple(names)))
+    return Facts(caption="Not met, stale and not assessed, by name", rows=rows)
 
 
 def _headlines(pointer: str, found: list[Document], caption: str) -> Grid:

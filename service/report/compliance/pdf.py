@@ -6,6 +6,7 @@ and attachments give equal bytes: the date in the document is the time the repor
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,9 +46,14 @@ FONT = "Libertinus Serif"
 TWIN_NAME = "report.json"
 LARGEST = 128 * 2**20
 WHOLE = 24
-"""Letters of a word that stay together; longer ones (digests, names of layers) may break every `PIECE` letters."""
+"""Letters that stay together; longer words (digests, layers) may break after their marks or every `PIECE` letters."""
 PIECE = 12
 BREAK = "\u200b"
+MARKS = re.compile(r"(?<=[-_/:.;,])")
+FITTING = re.compile(r"^(sha256:[0-9a-f]{64}|[0-9a-f-]{36})$")
+"""What a dense table has room for in one piece."""
+SHORT = 600
+"""Letters of a cell whose row is not parted over two pages."""
 
 
 class TypesettingFailed(RuntimeError):
@@ -155,25 +161,25 @@ class _Content:
     def __init__(self, document: Document, anchors: set[str]) -> None:
         self._document, self._anchors = document, anchors
 
-    def text(self, words: str) -> str:
-        """Text as it can be set; long words may break."""
+    def text(self, words: str, *, fits: bool = False) -> str:
+        """Text as it can be set; long words may break, unless the column is made for them (`fits`)."""
         shown = legible(words)
-        if all(len(word) <= WHOLE for word in shown.split(" ")):
+        if (fits and FITTING.match(shown)) or all(len(word) <= WHOLE for word in shown.split(" ")):
             return shown
         return " ".join(_broken(word) for word in shown.split(" "))
 
-    def span(self, span: Span) -> list[str]:
+    def span(self, span: Span, *, dense: bool = False) -> list[str]:
         """Text, style, tone, where it leads, what leads here."""
         value = resolve(self._document, span.pointer) if span.pointer else span.text
         shown = text_of(value)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value["type"] == "number":
             shown = shown.replace(", ", ",\u00a0")  # an interval is not torn apart at the end of a line
         href = span.href if span.href in self._anchors else ""
-        return [self.text(shown), span.style, span.tone, href, span.anchor]
+        return [self.text(shown, fits=dense), span.style, span.tone, href, span.anchor]
 
-    def line(self, line: Line) -> list[list[str]]:
+    def line(self, line: Line, *, dense: bool = False) -> list[list[str]]:
         """The spans of a line."""
-        return [self.span(span) for span in line]
+        return [self.span(span, dense=dense) for span in line]
 
     def block(self, block: Block) -> dict[str, Any]:
         """A block by its kind."""
@@ -182,7 +188,7 @@ class _Content:
             case Heading():
                 return {"kind": kind, "line": self.line(block.line), "level": block.level - 1, "anchor": block.anchor}
             case Paragraph():
-                return {"kind": kind, "line": self.line(block.line), "style": block.style}
+                return {"kind": kind, "line": self.line(block.line), "style": block.style, "stays": block.stays}
             case Items():
                 return {"kind": kind, "lines": [self.line(one) for one in block.lines]}
             case Facts():
@@ -210,7 +216,7 @@ class _Content:
             "weights": [head.weight for head in grid.heads],
             "aligns": [head.align for head in grid.heads],
             "heads": [self.line(_titled(head)) for head in grid.heads],
-            "rows": [[self.line(cell) for cell in row] for row in grid.rows],
+            "rows": [_row([self.line(cell, dense=grid.dense) for cell in row]) for row in grid.rows],
         }
 
 
@@ -221,10 +227,22 @@ def _titled(head: Head) -> Line:
     return (at(head.pointer), *unit)
 
 
+def _row(cells: list[list[list[str]]]) -> dict[str, Any]:
+    """A row, and whether it is short enough to stay on one page."""
+    longest = max((sum(len(span[0]) for span in cell) for cell in cells), default=0)
+    return {"cells": cells, "whole": longest < SHORT}
+
+
 def _broken(word: str) -> str:
+    """A long word with places to break: after its own marks first, then every few letters."""
     if len(word) <= WHOLE:
         return word
-    return BREAK.join(word[start : start + PIECE] for start in range(0, len(word), PIECE))
+    parts = [part for part in MARKS.split(word) if part]
+    return BREAK.join(
+        part[start : start + PIECE] if len(part) > WHOLE else part
+        for part in parts
+        for start in range(0, len(part) if len(part) > WHOLE else 1, PIECE)
+    )
 
 
 # --- the process -----------------------------------------------------------------------------------------------------
