@@ -27,7 +27,7 @@ from service.contracts.vocabulary import METRICS
 
 DAY = timedelta(days=1)
 TIER_FACTOR = {"high": 1, "medium": 2, "low": 4}
-WORST_FIRST = (Status.NOT_MET, Status.STALE, Status.INSUFFICIENT, Status.MET)
+WORST_FIRST = (Status.NOT_MET, Status.STALE, Status.INSUFFICIENT, Status.MET, Status.NOT_APPLICABLE)
 WHY_NOT = {
     Why.NONE: "nothing was measured",
     Why.UNMEASURED: "nothing measures this yet",
@@ -41,15 +41,23 @@ WHY_NOT = {
 class Found:
     """What there is to answer one requirement.
 
-    `evidence`: the latest candidate (of several lines the worst), None: there is none, and `missing` says why not.
-    `reference_missing`: it is relative to a level that nobody declared, or to a baseline that nobody approved.
+    `evidence`: the latest candidate, None: there is none, and `missing` says why not. `others`: of several lines
+    (layers, classes) the rest; the worst judged of them all counts. `reference_missing`: it is relative to a level that
+    nobody declared, or to a baseline that nobody approved. `until`: what was stated counts before that time.
+    `by_hand`: of the attempts, those that no schedule made. `note`: what a reader must know beside the value.
+    `applies`: False where the requirement's own predicate does not hold.
     """
 
     evidence: Evidence | None = None
+    others: tuple[Evidence, ...] = ()
     missing: Why = Why.NONE
     reference_missing: bool = False
+    until: datetime | None = None
     attempts: int = 0
     failed_attempts: int = 0
+    by_hand: int = 0
+    note: str = ""
+    applies: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +127,11 @@ def _control(control: Control, question: Question, guard: Assessed | None) -> As
         judged=judged,
         exception=exception,
         changed_from=before if before is not None and before is not status else None,
-        retried=any(one.attempts > 1 for one in judged),
+        retried=any(
+            found.by_hand > 0 and found.attempts > 1
+            for (name, _), found in question.found.items()
+            if name == control.id and judged
+        ),
         tailored=control.id in question.tailored,
     )
 
@@ -129,55 +141,109 @@ def _requirement(
 ) -> Judged:
     found = question.found.get((control, place), Found())
     own = question.set_by.get((control, place))
-    threshold = requirement.threshold if own is None or own.threshold is None else own.threshold
-    enough = requirement.n if own is None or own.n is None else own.n
-    days = (requirement.fresh if own is None or own.fresh is None else own.fresh) * TIER_FACTOR[question.tier]
-    age = None if found.evidence is None else (question.as_of - found.evidence.at) / DAY
-    status, why, said = _verdict(requirement, found, threshold, enough, days, age, guard)
-    deciding = _deciding(requirement, found.evidence, threshold) if why is Why.INCONCLUSIVE else None
+    applied = requirement if own is None else _with(requirement, own)
+    days = applied.fresh * TIER_FACTOR[question.tier]
+    bar = _Bar(requirement=applied, days=days, as_of=question.as_of, found=found, guard=guard)
+    verdict = _judge(bar)
+    evidence, deciding = verdict.evidence, None
+    if verdict.why is Why.INCONCLUSIVE:
+        deciding = _deciding(applied, evidence)
     return Judged(
-        requirement=requirement,
-        threshold=threshold,
+        requirement=applied,
+        threshold=applied.threshold,
         threshold_owner="" if own is None else own.owner,
         threshold_reason="" if own is None else own.reason,
-        status=status,
-        why=why,
-        said=said if deciding is None else f"{said}; about {display(deciding, 2, count=True)} examples would decide",
-        evidence=found.evidence,
+        status=verdict.status,
+        why=verdict.why,
+        said=_said(bar, verdict, deciding),
+        evidence=evidence,
         attempts=found.attempts,
         failed_attempts=found.failed_attempts,
-        age_days=age,
+        age_days=None if evidence is None else _age(evidence, question.as_of),
         fresh_days=days,
         deciding_n=deciding,
     )
 
 
-def _verdict(
-    requirement: Requirement,
-    found: Found,
-    threshold: float | None,
-    enough: int,
-    days: int,
-    age: float | None,
-    guard: Assessed | None,
-) -> tuple[Status, Why | None, str]:
-    evidence = found.evidence
-    if evidence is None or age is None:
-        return Status.INSUFFICIENT, found.missing, WHY_NOT[found.missing]
-    shown = _shown(requirement, evidence)
-    if age > days:
-        return Status.STALE, None, f"{shown}, {_days(age)} old; it counts for {_days(days)}"
+def _with(requirement: Requirement, own: Set) -> Requirement:
+    """The requirement as the organisation has it."""
+    changed = {"threshold": own.threshold, "n": own.n, "fresh": own.fresh}
+    return requirement.model_copy(update={name: value for name, value in changed.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """What a candidate is held against."""
+
+    requirement: Requirement
+    days: int
+    as_of: datetime
+    found: Found
+    guard: Assessed | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one candidate shows."""
+
+    status: Status
+    why: Why | None
+    said: str
+    evidence: Evidence | None = None
+
+
+def _judge(bar: _Bar) -> _Verdict:
+    """The worst of all candidates' verdicts; of equals the first, which is the one farthest on the bad side."""
+    found = bar.found
+    if not found.applies:
+        return _Verdict(Status.NOT_APPLICABLE, None, f"it is asked where: {bar.requirement.applies}")
+    if found.evidence is None:
+        return _Verdict(Status.INSUFFICIENT, found.missing, WHY_NOT[found.missing])
+    every = [_verdict(bar, evidence) for evidence in (found.evidence, *found.others)]
+    return min(every, key=lambda verdict: WORST_FIRST.index(verdict.status))
+
+
+def _said(bar: _Bar, verdict: _Verdict, deciding: int | None) -> str:
+    words = [verdict.said]
+    if deciding is not None:
+        where = ", here and in the baseline," if bar.requirement.relative_to in _BASELINES else ""
+        words.append(f"about {display(deciding, 2, count=True)} examples{where} would decide")
+    if verdict.evidence is not None and bar.found.others:
+        words.append(f"the worst of {1 + len(bar.found.others)}")
+    if bar.found.note:
+        words.append(bar.found.note)
+    return "; ".join(words)[:4000]
+
+
+def _age(evidence: Evidence, as_of: datetime) -> float:
+    """Days; what is read off the store as the report is made has none."""
+    return max(0.0, (as_of - evidence.at) / DAY)
+
+
+def _verdict(bar: _Bar, evidence: Evidence) -> _Verdict:
+    """Rules 5 to 7 for one candidate, in their order."""
+    requirement, found = bar.requirement, bar.found
+    shown, age = _shown(requirement, evidence), _age(evidence, bar.as_of)
+    if found.until is not None and found.until <= bar.as_of:
+        return _Verdict(Status.STALE, None, f"{shown}; it counted until {found.until:%Y-%m-%d}", evidence)
+    if age > bar.days:
+        return _Verdict(Status.STALE, None, f"{shown}, {_days(age)} old; it counts for {_days(bar.days)}", evidence)
+
+    def insufficient(why: Why, because: str) -> _Verdict:
+        return _Verdict(Status.INSUFFICIENT, why, f"{shown}; {because}", evidence)
+
+    if evidence.n < requirement.n:
+        return insufficient(Why.POWER, f"n is {evidence.n}, and {requirement.n} are asked for")
+    if bar.guard is not None and bar.guard.status is not Status.MET:
+        return insufficient(Why.GUARD, f"it counts once {bar.guard.control.id} is met, which it is not")
+    if requirement.threshold is None:
+        return insufficient(Why.NO_THRESHOLD, "no threshold is set")
+    if found.reference_missing and requirement.relative_to == "declared":
+        return insufficient(Why.NO_THRESHOLD, "no level is declared to hold it against")
     if found.reference_missing:
-        if requirement.relative_to == "declared":
-            return Status.INSUFFICIENT, Why.NO_THRESHOLD, f"{shown}; no level is declared to hold it against"
-        return Status.INSUFFICIENT, Why.NO_BASELINE, f"{shown}; no baseline is approved to hold it against"
-    if evidence.n < enough:
-        return Status.INSUFFICIENT, Why.POWER, f"{shown}; n is {evidence.n}, and {enough} are asked for"
-    if guard is not None and guard.status is not Status.MET:
-        return Status.INSUFFICIENT, Why.GUARD, f"{shown}; it counts once {guard.control.id} is met, which it is not"
-    if threshold is None:
-        return Status.INSUFFICIENT, Why.NO_THRESHOLD, f"{shown}; no threshold is set"
-    return _compared(requirement, evidence, threshold, shown)
+        return insufficient(Why.NO_BASELINE, "no approved baseline holds a value to compare it with")
+    status, why_not, said = _compared(requirement, evidence, requirement.threshold, shown)
+    return _Verdict(status, why_not, said, evidence)
 
 
 def _compared(
@@ -213,8 +279,9 @@ def _bound(requirement: Requirement) -> str:
     return ", so it is not shown to fail by the attacks that were run (an upper bound of the truth)" if upper else ""
 
 
-def _deciding(requirement: Requirement, evidence: Evidence | None, threshold: float | None) -> int | None:
+def _deciding(requirement: Requirement, evidence: Evidence | None) -> int | None:
     """About how many examples would decide, were the value to stay: an interval narrows as one over the root of n."""
+    threshold = requirement.threshold
     if evidence is None or threshold is None or evidence.low is None or evidence.high is None:
         return None
     distance = abs(evidence.value - threshold)
@@ -235,7 +302,8 @@ def _shown(requirement: Requirement, evidence: Evidence) -> str:
     if evidence.low is not None and evidence.high is not None:
         interval = f" [{display(evidence.low, 3)}, {display(evidence.high, 3)}]"
     where = f" at {evidence.layer}" if evidence.layer else ""
-    against = _AGAINST[requirement.relative_to]
+    # Without a reference the value is shown as it was measured.
+    against = "" if evidence.reference is None else _AGAINST[requirement.relative_to]
     return f"{metric.title}{against}{where}: {display(evidence.value, 3)}{interval}"
 
 
@@ -245,6 +313,7 @@ _AGAINST = {
     "baseline": ", less the baseline's",
     "baseline_ratio": ", over the baseline's",
 }
+_BASELINES = frozenset({"baseline", "baseline_ratio"})
 
 
 def _days(count: float) -> str:

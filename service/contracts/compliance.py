@@ -73,6 +73,7 @@ class Requirement(Value):
     n: Annotated[int, Field(ge=1), WHOLE] = Field(description="Examples that are enough.")
     fresh: Annotated[int, Field(ge=1, le=3660), WHOLE] = Field(description="Days, for the risk tier `high`.")
     basis: Basis
+    applies: Text = Field("", description="The predicate of this requirement alone; empty: wherever the control does.")
     statement: Text = Field("", description="What the requirement says, in words.")
 
 
