@@ -1,13 +1,13 @@
 """Which measurement answers a requirement? The latest of the exact model with the right settings; never the best.
 
-Of several kinds that answer, each counts by its latest analysis; of several numbers of one analysis (layers, classes,
-corruptions) the worst counts. Versions of the model other than the one assessed never do.
+Of several kinds that answer, each counts by its latest audit; of several numbers of that audit (layers, classes, two
+analyses of one kind) all are judged, and the worst counts. Other bytes than those assessed never do.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ class Point:
     metric: str
     layer: str | None
     class_name: str | None
+    target: str | None
     epsilon: float | None
     facets: str
     dataset_name: str | None
@@ -45,85 +46,132 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """How often a kind was run on the model in the window, and how often it gave no outcome."""
+    """How often a kind was run on the model in the window, how often without an outcome or a schedule."""
 
     attempts: int = 0
     failed: int = 0
+    by_hand: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """What may answer. `points`: kind and metric -> measurements, the latest first; `broken`: analyses that do not
-    verify; `baseline`: series key -> the approved baseline's measurement; `runs`: kind -> runs in the window.
+    """What may answer.
+
+    `models`: the versions whose canonical bytes are those assessed. `points`: kind and metric -> measurements;
+    `parameters`: analysis -> what it was run with; `broken`: analyses that do not verify; `baseline`: series key -> the
+    approved baseline's measurement; `runs`: kind -> runs in the window.
     """
 
-    model: UUID
+    models: frozenset[UUID]
     as_of: datetime
     tier: str
     points: Mapping[tuple[str, str], Sequence[Point]]
-    broken: frozenset[UUID]
-    baseline: Mapping[str, Point]
-    has_baseline: bool
     declared: Declared
-    runs: Mapping[str, Runs]
+    parameters: Mapping[UUID, Mapping[str, Any]] = field(default_factory=dict)
+    broken: frozenset[UUID] = frozenset()
+    baseline: Mapping[str, Point] = field(default_factory=dict)
+    runs: Mapping[str, Runs] = field(default_factory=dict)
 
 
 def answer(requirement: Requirement, kinds: frozenset[str], pool: Pool, *, fresh: int) -> Found:
     """What there is to answer a requirement that `kinds` can answer, evidence counting for `fresh` days (tier high)."""
     if not kinds:
         return Found(missing=Why.UNMEASURED)
-    attempts = sum(pool.runs.get(kind, Runs()).attempts for kind in kinds)
-    failed = sum(pool.runs.get(kind, Runs()).failed for kind in kinds)
-    oldest = pool.as_of - timedelta(days=fresh * TIER_FACTOR[pool.tier])
-    chosen, missing = _chosen(requirement, kinds, pool, oldest)
-    if chosen is None:
-        return Found(missing=missing, attempts=attempts, failed_attempts=failed)
-    found = [_evidence(requirement, point, pool) for point in chosen]
-    with_reference = [evidence for evidence in found if evidence is not None]
-    if not with_reference:
-        plain = _worst(requirement, [_plain(requirement, point) for point in chosen])
-        return Found(evidence=plain, reference_missing=True, attempts=attempts, failed_attempts=failed)
-    return Found(evidence=_worst(requirement, with_reference), attempts=attempts, failed_attempts=failed)
+    runs = [pool.runs.get(kind, Runs()) for kind in kinds]
+    found = _answered(requirement, kinds, pool, pool.as_of - timedelta(days=fresh * TIER_FACTOR[pool.tier]))
+    return replace(
+        found,
+        attempts=sum(run.attempts for run in runs),
+        failed_attempts=sum(run.failed for run in runs),
+        by_hand=sum(run.by_hand for run in runs),
+    )
 
 
-def _chosen(
-    requirement: Requirement, kinds: frozenset[str], pool: Pool, oldest: datetime
-) -> tuple[list[Point] | None, Why]:
-    """The points of the latest analysis of each kind that is fresh; of the latest of all, where none is."""
-    every = [point for kind in sorted(kinds) for point in pool.points.get((kind, requirement.metric), ())]
-    of_model = [point for point in every if point.model == pool.model]
+def _answered(requirement: Requirement, kinds: frozenset[str], pool: Pool, oldest: datetime) -> Found:
+    every = [point for kind in kinds for point in pool.points.get((kind, requirement.metric), ())]
+    of_model = [point for point in every if point.model in pool.models]
     if not of_model:
-        return None, Why.SUBJECT_CHANGED if every else Why.NONE
-    sound = [point for point in of_model if point.analysis not in pool.broken]
-    if not sound:
-        return None, Why.UNVERIFIED
-    fitting = [point for point in sound if _fits(requirement, point, pool)]
+        return Found(missing=Why.SUBJECT_CHANGED if every else Why.NONE)
+    fitting = [point for point in of_model if _fits(requirement, point, pool)]
     if not fitting:
-        return None, Why.CONFIG_MISMATCH
+        return Found(missing=Why.CONFIG_MISMATCH)
+    sound = [point for point in fitting if point.analysis not in pool.broken]
+    if not sound:
+        return Found(missing=Why.UNVERIFIED)
+    chosen = _latest(requirement, sound, oldest)
+    notes = _notes(chosen, [point for point in fitting if point.analysis in pool.broken])
+    if requirement.over == "total":
+        return Found(evidence=_total(requirement, sound, chosen, oldest), note="; ".join(notes))
+    return _against(requirement, chosen, pool, notes)
+
+
+def _against(requirement: Requirement, chosen: Sequence[Point], pool: Pool, notes: list[str]) -> Found:
+    """The points relative to what they are held against; those without it are told, where others have it."""
+    held = [evidence for point in chosen if (evidence := _evidence(requirement, point, pool)) is not None]
+    if not held:
+        worst, *others = _ordered(requirement, [_plain(requirement, point) for point in chosen])
+        return Found(evidence=worst, others=tuple(others), reference_missing=True, note="; ".join(notes))
+    if left := len(chosen) - len(held):
+        notes.append(f"{left} of {len(chosen)} lines have no counterpart in the baseline and are not compared")
+    worst, *others = _ordered(requirement, held)
+    return Found(evidence=worst, others=tuple(others), note="; ".join(notes))
+
+
+def _latest(requirement: Requirement, sound: Sequence[Point], oldest: datetime) -> list[Point]:
+    """The points of the latest audit of each kind that is fresh; of the latest of all, where none is."""
     latest: dict[str, Point] = {}
-    for point in fitting:
-        if point.kind not in latest or (point.at, str(point.id)) > (latest[point.kind].at, str(latest[point.kind].id)):
-            latest[point.kind] = point
+    for point in sorted(sound, key=_age_of):
+        latest[point.kind] = point
     fresh = [point for point in latest.values() if point.at >= oldest]
     if requirement.over == "latest" or not fresh:
-        fresh = [max(fresh or latest.values(), key=lambda point: (point.at, str(point.id)))]
-    analyses = {point.analysis for point in fresh}
-    points = [point for point in fitting if point.analysis in analyses]
+        fresh = [max(fresh or latest.values(), key=_age_of)]
+    runs = {(point.audit, point.kind) for point in fresh}
+    points = [point for point in sound if (point.audit, point.kind) in runs]
     whole = [point for point in points if point.layer is None and point.class_name is None]
-    return (whole if requirement.over == "latest" and whole else points), Why.NONE
+    return whole if requirement.over == "latest" and whole else points
+
+
+def _total(requirement: Requirement, sound: Sequence[Point], chosen: Sequence[Point], oldest: datetime) -> Evidence:
+    """All that is fresh, added up; n is how many analyses that is. The evidence named is the latest of them."""
+    last = max(chosen, key=_age_of)
+    counted = [point for point in sound if point.at >= oldest] or [last]
+    runs = len({point.analysis for point in counted})
+    changed = {"value": math.fsum(point.value for point in counted), "low": None, "high": None, "n": runs}
+    said = f"{runs} analyses, added up; the latest is named"
+    return _plain(requirement, last).model_copy(update={**changed, "measured": last.value, "said": said})
+
+
+def _notes(chosen: Sequence[Point], broken: Sequence[Point]) -> list[str]:
+    """A later run that does not verify is not counted, and not passed over in silence."""
+    newest = max(point.at for point in chosen)
+    later = {point.analysis for point in broken if point.at >= newest}
+    return [f"{len(later)} later analyses do not verify and do not count"] if later else []
+
+
+def _age_of(point: Point) -> tuple[datetime, str]:
+    return point.at, str(point.id)
 
 
 def _fits(requirement: Requirement, point: Point, pool: Pool) -> bool:
     if requirement.role is not None and point.dataset_role != requirement.role:
         return False
     facets = json.loads(point.facets)
-    if any(facets.get(name) != value for name, value in requirement.config.items()):
+    settings = {name: _text(value) for name, value in pool.parameters.get(point.analysis, {}).items()} | facets
+    if any(settings.get(name) != value for name, value in requirement.config.items()):
         return False
     if requirement.metric == "robust_accuracy" and requirement.relative_to == "declared":
-        # The level is declared for one budget; what was found at another says nothing of it.
+        # The level is declared for one budget in L-infinity; what was found at another says nothing of it.
         epsilon = pool.declared.epsilon
-        return epsilon is None or (point.epsilon is not None and math.isclose(point.epsilon, epsilon, rel_tol=1e-9))
+        if epsilon is None:
+            return True
+        same = point.epsilon is not None and math.isclose(point.epsilon, epsilon, rel_tol=1e-9)
+        return same and facets.get("norm", "linf") == "linf"
     return True
+
+
+def _text(value: Any) -> str:
+    """A parameter as a library writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _evidence(requirement: Requirement, point: Point, pool: Pool) -> Evidence | None:
@@ -142,7 +190,7 @@ def _evidence(requirement: Requirement, point: Point, pool: Pool) -> Evidence | 
             }
         )
     before = pool.baseline.get(point.series_key)
-    if before is None:
+    if before is None or before.analysis in pool.broken:
         return None
     value, low, high = (_ratio if requirement.relative_to == "baseline_ratio" else _difference)(point, before)
     if not math.isfinite(value):
@@ -154,6 +202,7 @@ def _evidence(requirement: Requirement, point: Point, pool: Pool) -> Evidence | 
 def _level(requirement: Requirement, declared: Declared) -> float | None:
     if requirement.metric == "robust_accuracy":
         return None if declared.epsilon is None else declared.robust_accuracy
+    assert requirement.metric == "clean_accuracy", "a library with another is refused: nobody can declare its level"
     return declared.accuracy
 
 
@@ -203,7 +252,7 @@ def _plain(requirement: Requirement, point: Point, *, reference: float | None = 
         measured=None if reference is None else point.value,
         reference=reference,
         layer=point.layer,
-        facets=json.loads(point.facets),
+        facets=json.loads(point.facets) | _places(point),
         kind=point.kind,
         audit=str(point.audit),
         analysis=str(point.analysis),
@@ -215,9 +264,16 @@ def _plain(requirement: Requirement, point: Point, *, reference: float | None = 
     )
 
 
-def _worst(requirement: Requirement, found: Sequence[Evidence]) -> Evidence:
-    """The one farthest on the bad side, by the end of its interval that decides."""
-    return max(found, key=lambda each: (_badness(requirement, each), each.measurement or ""))
+def _places(point: Point) -> dict[str, str]:
+    """What a point is about beside its layer and facets."""
+    epsilon = None if point.epsilon is None else f"{point.epsilon:.12g}"
+    named = {"class": point.class_name, "target": point.target, "epsilon": epsilon}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _ordered(requirement: Requirement, found: Sequence[Evidence]) -> list[Evidence]:
+    """The farthest on the bad side first, by the end of its interval that decides; of equals always the same one."""
+    return sorted(found, key=lambda each: (-_badness(requirement, each), each.measurement or ""))
 
 
 def _badness(requirement: Requirement, evidence: Evidence) -> float:
@@ -250,6 +306,7 @@ def point_of(row: Any, versions: Mapping[UUID, str]) -> Point:
         metric=row.metric,
         layer=row.layer,
         class_name=row.class_name,
+        target=row.target,
         epsilon=row.epsilon,
         facets=row.facets,
         dataset_name=row.dataset_name,

@@ -1,7 +1,7 @@
 """What does the service itself know? Its log, slots, exceptions, statements of people, and what datasets share."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.compliance.assess import Found
@@ -9,6 +9,7 @@ from service.contracts.compliance import Evidence, Requirement, Source, Why
 from service.contracts.provenance import Overlap
 
 LONGEST_EXCEPTION = timedelta(days=180)
+LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class LedgerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """A statement of a person on a control."""
+    """A statement of a person on a control; `document`: what it rests on, by title or digest."""
 
     control: str
     who: str
@@ -34,43 +35,60 @@ class Stated:
     at: datetime
     expires_at: datetime
     withdrawn_at: datetime | None
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
-    """An exception in force: how long it was granted for, and whether who asked for it granted it."""
+class Granted:
+    """An exception that was granted. `independent`: by a person other than the one who asked for it."""
 
     control: str
-    length: timedelta
-    self_granted: bool
+    starts_at: datetime
+    expires_at: datetime
+    withdrawn_at: datetime | None
+    renewed: bool
+    independent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An audit that was due by a schedule: begun, closed, and whether any of its analyses gave an outcome."""
+
+    nominal_at: datetime
+    started: bool = False
+    closed_at: datetime | None = None
+    gave: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
     """Everything that the service's own sources answer from, as of one time.
 
-    `slots`: state -> how many were due in the window; None: the model has no schedule. `approved`: when and by whom an
-    earlier report was approved last. `shared`: of the evaluation data of the model's newest analysis that saw both.
+    `slots`: audits that were due in the window. `controls`: how many are assessed. `approved`: when and by whom an
+    earlier report was approved last. `shared`: of the evaluation data of the newest analysis that saw training data.
     """
 
+    window_from: datetime
     as_of: datetime
     ledger: LedgerFacts
-    slots: Mapping[str, int] | None
-    exceptions: Sequence[InForce]
-    statements: Sequence[Stated]
-    approved: tuple[datetime, str] | None
-    unfounded_thresholds: int
-    shared: tuple[datetime, Overlap] | None
+    slots: Sequence[Due] = ()
+    exceptions: Sequence[Granted] = ()
+    controls: int = 1
+    statements: Sequence[Stated] = ()
+    approved: tuple[datetime, str] | None = None
+    unfounded_thresholds: int = 0
+    shared: tuple[datetime, Overlap] | None = None
 
 
 def own_answer(requirement: Requirement, control: str, own: Own) -> Found:
     """What the service knows to answer a requirement of one of its own sources."""
     answers = {
-        "statement_current": lambda: _statement(control, own),
+        "statement_current": lambda: _statement(requirement, control, own),
         "independent_signature": lambda: _signature(own),
         "scheduled_completed_share": lambda: _schedule(own),
         "shared_examples": lambda: _shared(own),
         "invalid_waivers": lambda: _waivers(own),
+        "thresholds_without_rationale": lambda: _thresholds(own),
     }
     if requirement.metric in answers:
         return answers[requirement.metric]()
@@ -79,22 +97,29 @@ def own_answer(requirement: Requirement, control: str, own: Own) -> Found:
         "digest_mismatches": own.ledger.digest_mismatches,
         "unaccounted_runs": own.ledger.unaccounted_runs,
         "retention_violations": own.ledger.retention_violations,
-        "thresholds_without_rationale": own.unfounded_thresholds,
     }[requirement.metric]
-    said = own.ledger.said if requirement.source == "ledger" else ""
-    return _found(requirement.source, requirement.metric, count, at=own.as_of, said=said)
+    said = own.ledger.said if count else ""
+    return _found("ledger", requirement.metric, count, at=own.as_of, said=said, n=own.ledger.checked)
 
 
-def _statement(control: str, own: Own) -> Found:
-    every = [each for each in own.statements if each.control == control and each.at < own.as_of]
-    if not every:
+def _statement(requirement: Requirement, control: str, own: Own) -> Found:
+    """The last statement that was not taken back; one that has run out is stale, as any evidence."""
+    standing = [
+        each
+        for each in own.statements
+        if each.control == control and each.at < own.as_of
+        if each.withdrawn_at is None or each.withdrawn_at > own.as_of
+    ]
+    if not standing:
         return Found(missing=Why.NONE)
-    last = max(every, key=lambda each: (each.at, each.who))
-    withdrawn = last.withdrawn_at is not None and last.withdrawn_at <= own.as_of
-    current = last.expires_at > own.as_of and not withdrawn
-    state = "" if current else ", withdrawn since" if withdrawn else f", expired on {last.expires_at:%Y-%m-%d}"
-    said = f"stated by {last.who} ({last.role}) on {last.at:%Y-%m-%d}{state}: {last.statement}"
-    return _found("attestation", "statement_current", int(current), at=last.at, said=said[:4000])
+    fitting = [each for each in standing if each.document or requirement.config.get("document") != "linked"]
+    if not fitting:
+        return Found(missing=Why.CONFIG_MISMATCH)
+    last = max(fitting, key=lambda each: (each.at, each.who))
+    on = f", on {last.document}" if last.document else ""
+    said = f"stated by {last.who} ({last.role}) on {last.at:%Y-%m-%d}{on}: {last.statement}"
+    found = _found("attestation", "statement_current", 1, at=last.at, said=said[:4000])
+    return replace(found, until=last.expires_at)
 
 
 def _signature(own: Own) -> Found:
@@ -105,11 +130,20 @@ def _signature(own: Own) -> Found:
 
 
 def _schedule(own: Own) -> Found:
-    if not own.slots or not (due := sum(own.slots.values())):
+    """An audit is carried out once it has closed with an outcome; one begun within the last day may still be at it."""
+    begun = [each for each in own.slots if not _still_running(each, own.as_of)]
+    if not begun:
         return Found(missing=Why.NONE)
-    done = own.slots.get("started", 0)
-    said = f"{done} of {due} slots were carried out"
-    return _found("schedule", "scheduled_completed_share", done / due, at=own.as_of, said=said, n=due)
+    done = sum(each.gave and each.closed_at is not None and each.closed_at < own.as_of for each in begun)
+    running = len(own.slots) - len(begun)
+    said = f"{done} of {len(begun)} audits due in the window were carried out"
+    said += f"; {running} more still ran at its end" if running else ""
+    return _found("schedule", "scheduled_completed_share", done / len(begun), at=own.as_of, said=said, n=len(begun))
+
+
+def _still_running(due: Due, as_of: datetime) -> bool:
+    open_then = due.closed_at is None or due.closed_at >= as_of
+    return open_then and due.started and due.nominal_at > as_of - LONGEST_RUN
 
 
 def _shared(own: Own) -> Found:
@@ -121,9 +155,34 @@ def _shared(own: Own) -> Found:
 
 
 def _waivers(own: Own) -> Found:
-    bad = [each.control for each in own.exceptions if each.self_granted or each.length > LONGEST_EXCEPTION]
-    said = f"of {len(own.exceptions)} exceptions in force: {', '.join(bad) if bad else 'none is invalid'}"
-    return _found("waiver", "invalid_waivers", len(bad), at=own.as_of, said=said)
+    bad = [f"{each.control} ({fault})" for each in own.exceptions if (fault := _fault(each, own))]
+    held = sum(_in_force(each, own.as_of) for each in own.exceptions)
+    said = f"{held} exceptions are in force; {', '.join(bad) if bad else 'none is invalid'}"
+    return _found("waiver", "invalid_waivers", len(bad), at=own.as_of, said=said[:4000], n=own.controls)
+
+
+def _fault(each: Granted, own: Own) -> str:
+    """What is wrong with an exception in force, or with how one ended in the window; empty: nothing."""
+    lapsed = own.window_from <= each.expires_at <= own.as_of and each.withdrawn_at is None
+    if lapsed and not each.renewed:
+        return f"expired on {each.expires_at:%Y-%m-%d}, neither renewed nor withdrawn"
+    if not _in_force(each, own.as_of):
+        return ""
+    if not each.independent:
+        return "not granted by another person"
+    return f"longer than {LONGEST_EXCEPTION.days} days" if each.expires_at - each.starts_at > LONGEST_EXCEPTION else ""
+
+
+def _in_force(each: Granted, as_of: datetime) -> bool:
+    withdrawn = each.withdrawn_at is not None and each.withdrawn_at <= as_of
+    return each.starts_at <= as_of < each.expires_at and not withdrawn
+
+
+def _thresholds(own: Own) -> Found:
+    said = "every threshold that the policy sets has an owner and a reason" if not own.unfounded_thresholds else ""
+    return _found(
+        "ledger", "thresholds_without_rationale", own.unfounded_thresholds, at=own.as_of, said=said, n=own.controls
+    )
 
 
 def _found(source: Source, metric: str, value: float, *, at: datetime, said: str = "", n: int = 1) -> Found:

@@ -60,8 +60,10 @@ class Requirement(Value):
         description="What is taken off the measured value first: the declared level, the approved baseline's value, or "
         "(ratio) what it is divided by.",
     )
-    over: Literal["latest", "worst"] = Field(
-        "latest", description="One line of history: its latest point. Several (layers, classes): the worst of them."
+    over: Literal["latest", "worst", "total"] = Field(
+        "latest",
+        description="latest: of the latest audit that answers. worst: of the latest audit of every kind that does, all "
+        "its lines (layers, classes). total: everything fresh added up; n counts analyses.",
     )
     config: dict[str, Annotated[str, Field(max_length=256)]] = Field(
         default_factory=dict, description="Facets or parameters that the evidence must have been taken with, as text."
