@@ -283,7 +283,7 @@ def create_link(call: Call[NoQuery, LinkSubmission]) -> Reply:
 
 @compliance_reports.endpoint(
     "GET",
-    "/v1/compliance-report-views",
+    "/report-views",
     scope=None,
     headers=(IF_NONE_MATCH,),
     answers=(

@@ -76,6 +76,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "document_title": "Model file digits-cnn, section 2",
         "expires_at": "2026-12-31T00:00:00Z",
     },
+    "create_compliance_report": {
+        "title": "digits-cnn, November",
+        "model_name": "digits-cnn",
+        "frameworks": ["EUAIA", "NIST"],
+        "window_from": "2026-11-01T00:00:00Z",
+        "window_to": "2026-12-01T00:00:00Z",
+        "zone": "Europe/Berlin",
+    },
+    "create_sign_off": {
+        "step": "approved",
+        "digest": DIGEST,
+        "role": "model-risk officer",
+        "comment": "Robustness is to be measured on more examples next month.",
+    },
+    "create_link": {"form": "html", "hours": 72},
     "create_principal": {"name": "nightly-pipeline", "kind": "service"},
     "create_key": {
         "principal": "0193530a-5b0d-7a4b-8c9f-3e1e8a2b0c1d",

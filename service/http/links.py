@@ -13,7 +13,7 @@ from service.contracts.compliance_reports import LinkView, ReportForm
 from service.store.base import EPOCH
 
 MAC_BYTES = 32
-PATH = "/v1/compliance-report-views"
+PATH = "/report-views"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from service.http.artifacts import artifacts
 from service.http.attestations import attestations
 from service.http.audits import audits
 from service.http.blobs import blobs
+from service.http.compliance_reports import compliance_reports
 from service.http.datasets import datasets
 from service.http.health import health
 from service.http.keys import keys
@@ -27,6 +28,7 @@ RESOURCES = (
     artifacts,
     reports,
     measurements,
+    compliance_reports,
     policies,
     waivers,
     attestations,

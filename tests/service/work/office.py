@@ -64,10 +64,11 @@ class Office(World):
     catalog: Catalog = CATALOG
     folder: Path = Path()
     keys: SigningKeys = field(default_factory=SigningKeys.made)
+    store: BlobStore | None = None
 
     @property
     def blobs(self) -> BlobStore:
-        return BlobStore(str(self.folder / "blobs"))
+        return self.store or BlobStore(str(self.folder / "blobs"))
 
     @property
     def appender(self) -> Appender:

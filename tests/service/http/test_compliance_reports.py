@@ -1,0 +1,165 @@
+"""Compliance reports over HTTP: asked for, read, signed by the right people in the right order, opened by a link."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.clock import FixedClock
+from service.contracts.base import digest_of
+from service.contracts.outcome import Measurement
+from service.evidence.own_keys import keys_of
+from service.settings import Settings
+from service.store.blobs import BlobStore
+from service.store.database import Database
+from service.store.tables import Principal
+from tests.service.http import bodies
+from tests.service.http.asking import Asker, problem
+from tests.service.http.conftest import MakeAsker
+from tests.service.work.office import Office
+
+D = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def office(database: Database, clock: FixedClock, ask: Asker, settings: Settings, blobs: BlobStore) -> Office:
+    """The workers' and the scheduler's side of the asker's tenant, with the application's own key and blobs."""
+    roomy = settings.model_copy(update={"tenant_bytes": 10_000_000})
+    return Office(database, clock, ask.tenant, ask.principal, settings=roomy, keys=keys_of(settings), store=blobs)
+
+
+@pytest.fixture
+def colleague(make_asker: MakeAsker, tenant: UUID) -> Asker:
+    """Another person of the tenant."""
+    return make_asker(tenant, "carol")
+
+
+@pytest.fixture
+def robot(make_asker: MakeAsker, tenant: UUID, database: Database) -> Asker:
+    """A service of the tenant."""
+    made = make_asker(tenant, "pipeline")
+    with database.session(tenant) as session:
+        session.get_one(Principal, made.principal).kind = "service"
+    return made
+
+
+@pytest.fixture
+def made(office: Office, ask: Asker, clock: FixedClock) -> dict[str, Any]:
+    """A report on one audited model, as the API shows it."""
+    begin = clock.now()
+    model, dataset = office.ready_pair()
+    accurate = Measurement(metric="clean_accuracy", value=0.95, low=0.94, high=0.96, n=2000)
+    office.measure(model, dataset, "accuracy", accurate)
+    clock.advance(timedelta(days=1))
+    window = {"window_from": begin.isoformat(), "window_to": clock.now().isoformat()}
+    report = bodies.made(ask.post("/v1/compliance-reports", {"model_name": "net", **window}))
+    assert office.make_reports() == 1
+    answer = ask.get(f"/v1/compliance-reports/{report}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json is not None
+    assert answer.json["state"] == "generated", answer.json
+    return dict(answer.json)
+
+
+def signed(ask: Asker, report: dict[str, Any], step: str, **changes: Any) -> Any:
+    body = {"step": step, "digest": report["twin_digest"], "role": "auditor", **changes}
+    return ask.post(f"/v1/compliance-reports/{report['id']}/sign-offs", body)
+
+
+def test_its_forms_are_read_as_what_they_are(ask: Asker, made: dict[str, Any]) -> None:
+    at = f"/v1/compliance-reports/{made['id']}/file"
+    page = ask.get(at)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    twin = ask.get(f"{at}?form=json")
+    assert digest_of(twin.data) == made["twin_digest"]
+    assert ask.get(f"{at}?form=pdf").data.startswith(b"%PDF")
+    zipped = ask.get(f"{at}?form=zip")
+    assert zipped.headers["Content-Disposition"].startswith("attachment")
+    assert {file["form"] for file in made["files"]} == {"html", "pdf", "json", "dsse", "zip"}
+
+
+def test_it_is_signed_by_people_who_did_not_run_it_in_order(
+    ask: Asker, made: dict[str, Any], colleague: Asker, robot: Asker
+) -> None:
+    early = problem(signed(colleague, made, "approved"), "conflict")
+    assert early.detail == "a report that is generated cannot be approved; it must be in review."
+    assert signed(ask, made, "submitted").status_code == 201
+    mine = problem(signed(ask, made, "approved"), "forbidden")
+    assert mine.detail.startswith("who ran the audits, made the schedule or asked for the report")
+    assert problem(signed(robot, made, "approved"), "forbidden").detail.startswith("only a person signs")
+    other = problem(signed(colleague, made, "approved", digest=D), "conflict")
+    assert other.detail.startswith("the digest given is not that of this report's twin")
+    assert problem(signed(colleague, made, "rejected"), "forbidden").detail.startswith("a rejection needs a comment")
+    assert signed(colleague, made, "reviewed").status_code == 201
+    approved = signed(colleague, made, "approved", comment="seen")
+    assert approved.status_code == 201
+    again = problem(signed(colleague, made, "approved"), "conflict")
+    assert again.detail == "a report that is approved cannot be approved; it must be in review."
+    shown = ask.get(f"/v1/compliance-reports/{made['id']}").json
+    assert shown is not None
+    assert shown["state"] == "approved"
+    assert [each["step"] for each in shown["sign_offs"]] == ["submitted", "reviewed", "approved"]
+    assert shown["sign_offs"][-1]["signature"] == approved.json["signature"]
+
+
+def test_a_superseded_report_is_not_signed(ask: Asker, made: dict[str, Any], colleague: Asker, office: Office) -> None:
+    signed(ask, made, "submitted")
+    later = bodies.made(ask.send("POST", f"/v1/compliance-reports/{made['id']}/revisions"))
+    assert problem(ask.send("POST", f"/v1/compliance-reports/{made['id']}/revisions"), "conflict").detail.startswith(
+        "that report has a later revision already"
+    )
+    assert office.make_reports() == 1
+    shown = ask.get(f"/v1/compliance-reports/{later}").json
+    assert shown is not None
+    assert (shown["state"], shown["revision"], shown["supersedes"]) == ("generated", 2, made["id"])
+    refused = problem(signed(colleague, made, "approved"), "conflict")
+    assert refused.detail == "the report is superseded by a later revision; sign that one."
+
+
+def test_a_link_opens_one_form_without_a_key_until_it_expires(
+    ask: Asker, nobody: Asker, made: dict[str, Any], clock: FixedClock
+) -> None:
+    link = ask.post(f"/v1/compliance-reports/{made['id']}/links", {"form": "pdf", "hours": 2})
+    assert link.status_code == 201
+    assert link.json is not None
+    url = link.json["url"]
+    assert nobody.get(url).data.startswith(b"%PDF")
+    token = url.partition("token=")[2]
+    for bent in (token[:-4] + "AAAA", token[::-1], "x", token + "."):
+        assert nobody.get(f"/report-views?token={bent}").status_code in (404, 422)
+    clock.advance(timedelta(hours=2))
+    assert "expired" in problem(nobody.get(url), "not-found").detail
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "said"),
+    [
+        ({"model_name": "nut"}, "/model_name", "there is no version that is ready of a model of this name"),
+        ({"model_version": "9"}, "/model_name", "there is no version '9' of a model of this name"),
+        ({"policy": "none"}, "/policy", "there is no policy of this name"),
+        ({"frameworks": ["XYZ"]}, "/frameworks/0", "XYZ"),
+        ({"window_to": "2026-02-01T00:00:00Z"}, "/window_to", "the window ends before it begins"),
+        ({"window_to": "2036-02-01T00:00:00Z"}, "/window_to", "the window ends in the future"),
+        ({"zone": "+02:00"}, "/zone", "this is no IANA zone"),
+        ({"zone": "Mars/Base"}, "/zone", "this is no IANA zone"),
+    ],
+)
+def test_what_cannot_be_reported_is_said_at_its_place(
+    ask: Asker, office: Office, change: dict[str, Any], pointer: str, said: str
+) -> None:
+    office.ready_pair()
+    body = {"model_name": "net", "window_from": "2026-02-02T00:00:00Z", "window_to": "2026-02-20T00:00:00Z", **change}
+    faults = problem(ask.post("/v1/compliance-reports", body), "invalid").errors
+    assert [(fault.pointer, said in fault.detail) for fault in faults] == [(pointer, True)]
+
+
+def test_one_that_is_not_made_yet_says_so(ask: Asker, office: Office) -> None:
+    office.ready_pair()
+    window = {"window_from": "2026-02-02T00:00:00Z", "window_to": "2026-02-20T00:00:00Z"}
+    report = bodies.made(ask.post("/v1/compliance-reports", {"model_name": "net", **window}))
+    answer = ask.get(f"/v1/compliance-reports/{report}/file")
+    assert problem(answer, "report-not-ready").detail == "It is being made."
+    assert answer.headers["Retry-After"] == "2"
+    assert UUID(report)
