@@ -67,6 +67,8 @@ def question(session: Session, asked: Asked) -> Question:
         role=asked.policy.role,
         kinds=kinds,
         families={asked.measurable.families[kind] for kind in kinds if kind in asked.measurable.families},
+        layers={layer["type"] for layer in (asked.model.manifest or {}).get("layers", ())},
+        jurisdictions=asked.policy.jurisdictions,
     )
     return Question(
         controls=rules.controls,

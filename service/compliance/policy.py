@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from service.compliance.assess import Set
-from service.compliance.load import Library, Measurable, control_faults
+from service.compliance.checks import control_faults
+from service.compliance.library import Library, Measurable
+from service.compliance.possible import decides_nothing
 from service.contracts.compliance import Control
 from service.contracts.facts import ModelFacts
 from service.contracts.policies import Declared, PolicyContent, Tier
@@ -41,7 +43,8 @@ def faults(content: PolicyContent, library: Library, measurable: Measurable) -> 
                 pointer=f"/content/controls/{place}/id", detail=f"a control of your own begins with {OWN_PREFIX}"
             )
     for fault in control_faults(content.controls, library, measurable, beside=library.controls):
-        yield Fault(pointer="/content/controls", detail=fault)
+        at = "" if fault.requirement is None else f"/requirements/{fault.requirement}"
+        yield Fault(pointer=f"/content/controls/{fault.place}{at}", detail=fault.said[:4000])
     yield from _override_faults(content, library)
 
 
@@ -63,12 +66,12 @@ def tier_of(content: PolicyContent, facts: ModelFacts) -> Tier:
 
 
 def declared_of(content: PolicyContent, facts: ModelFacts) -> Declared:
-    """The levels declared: the policy's, and where it is silent the model's."""
+    """The levels declared: the model's own, and where it declares none the policy's."""
     own = content.declared
     return Declared(
-        accuracy=facts.accuracy if own.accuracy is None else own.accuracy,
+        accuracy=own.accuracy if facts.accuracy is None else facts.accuracy,
         robust_accuracy=own.robust_accuracy,
-        epsilon=facts.epsilon if own.epsilon is None else own.epsilon,
+        epsilon=own.epsilon if facts.epsilon is None else facts.epsilon,
     )
 
 
@@ -80,8 +83,14 @@ def _override_faults(content: PolicyContent, library: Library) -> Iterator[Fault
         control = controls.get(each.control)
         if control is None:
             yield Fault(pointer=f"{at}/control", detail=f"there is no control {each.control}")
+        elif control in content.controls:
+            yield Fault(pointer=f"{at}/control", detail="it is a control of your own: change it where it stands")
         elif each.requirement > len(control.requirements):
             yield Fault(pointer=f"{at}/requirement", detail=f"{each.control} has {len(control.requirements)} of them")
+        elif each.threshold is not None:
+            changed = control.requirements[each.requirement - 1].model_copy(update={"threshold": each.threshold})
+            if said := decides_nothing(changed):
+                yield Fault(pointer=f"{at}/threshold", detail=said)
         if each.threshold is None and each.n is None and each.fresh is None:
             yield Fault(pointer=at, detail="it changes nothing: give a threshold, n or fresh")
         if (each.control, each.requirement) in seen:
@@ -89,4 +98,4 @@ def _override_faults(content: PolicyContent, library: Library) -> Iterator[Fault
         seen.add((each.control, each.requirement))
     for name in content.owners:
         if name not in controls:
-            yield Fault(pointer="/content/owners", detail=f"there is no control {name}")
+            yield Fault(pointer=f"/content/owners/{name}", detail=f"there is no control {name}")

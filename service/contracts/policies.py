@@ -10,10 +10,12 @@ from service.contracts.base import WHOLE, Digest, Integer, Name, Text, Value, di
 from service.contracts.compliance import Control, ControlId, Framework
 
 Tier = Literal["high", "medium", "low"]
+Role = Literal["provider", "deployer", "both"]
+Jurisdiction = Literal["CA", "EU", "UK", "US"]
 
 
 class Declared(Value):
-    """Levels that the organisation declares, where the model's facts do not."""
+    """Levels that the organisation declares; those that a model's facts declare go before them."""
 
     accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     robust_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -39,7 +41,10 @@ class PolicyContent(Value):
         None, description="Id and version of the library, such as `lamina-core 2026.11.0`; null: the one shipped now."
     )
     tier: Tier | None = Field(None, description="How fresh evidence must be: null takes the model's declared tier.")
-    role: Literal["provider", "deployer"] = Field("provider", description="The organisation's part.")
+    role: Role = Field("provider", description="The organisation's part.")
+    jurisdictions: Annotated[tuple[Jurisdiction, ...], Field(max_length=8, strict=False)] = Field(
+        (), description="Where the models are used."
+    )
     declared: Declared = Declared()
     frameworks: Annotated[tuple[str, ...], Field(max_length=32, strict=False)] = Field(
         (), description="Frameworks to show in reports; empty: all."
