@@ -235,7 +235,7 @@ def _slots(session: Session, asked: Asked) -> list[Due]:
         .outerjoin(Audit, Audit.id == Slot.audit_id)
         .where(
             Schedule.model_name == asked.model.name,
-            Schedule.purpose.startswith("audit"),
+            Schedule.purpose == "audits",
             Slot.cause == "time",
             Slot.nominal_at >= asked.window_from,
             Slot.nominal_at < asked.as_of,
