@@ -26,6 +26,8 @@ from service.contracts.section import display, exact
 from service.contracts.vocabulary import METRICS
 
 DAY = timedelta(days=1)
+MOST_TIMES = 1000.0
+"""An interval that would have to narrow more than this says nothing of how many examples would decide."""
 TIER_FACTOR = {"high": 1, "medium": 2, "low": 4}
 WORST_FIRST = (Status.NOT_MET, Status.STALE, Status.INSUFFICIENT, Status.MET, Status.NOT_APPLICABLE)
 WHY_NOT = {
@@ -288,10 +290,9 @@ def _deciding(requirement: Requirement, evidence: Evidence | None) -> int | None
     good = _HOLDS[requirement.op](evidence.value, threshold)
     below = (requirement.op in {">=", ">"}) == good
     reach = evidence.value - evidence.low if below else evidence.high - evidence.value
-    if distance == 0 or reach <= 0 or evidence.n < 1:
+    if reach <= 0 or evidence.n < 1 or distance * MOST_TIMES < reach:
         return None
-    needed = evidence.n * (reach / distance) ** 2
-    return math.ceil(needed) if needed < 1e9 else None
+    return math.ceil(evidence.n * (reach / distance) ** 2)
 
 
 def _shown(requirement: Requirement, evidence: Evidence) -> str:
