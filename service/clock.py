@@ -33,6 +33,10 @@ class FixedClock:
         """Move forward."""
         self._at += by
 
+    def set(self, at: datetime) -> None:
+        """Jump to a time, also back."""
+        self._at = at
+
 
 def seconds(value: float) -> timedelta:
     """A duration in seconds."""

@@ -60,6 +60,7 @@ class Settings(BaseModel):
     poll_seconds: Annotated[float, Field(gt=0)] = Field(0.5, description="Dispatcher's net when nobody wakes it.")
 
     seal_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="Between two rounds of sealing the log.")
+    tick_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="Between two looks at what schedules are due.")
     head_seconds: Annotated[float, Field(ge=1)] = Field(
         3600.0, description="After which a log that has grown gets a newly signed head."
     )

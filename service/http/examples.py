@@ -76,6 +76,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "document_title": "Model file digits-cnn, section 2",
         "expires_at": "2026-12-31T00:00:00Z",
     },
+    "create_schedule": {
+        "name": "digits-cnn, every Monday",
+        "model_name": "digits-cnn",
+        "cron": "30 6 * * 1",
+        "zone": "Europe/Berlin",
+        "triggers": ["new_version"],
+        "task": {
+            "purpose": "audits",
+            "title": "digits-cnn, weekly",
+            "inputs": {"evaluation": {"name": "digits-test"}},
+            "analyses": [{"kind": "layer_conductance", "parameters": {"steps": 50}}],
+        },
+    },
+    "preview_schedule": {"cron": "30 2 * * *", "zone": "Europe/Berlin", "n": 5},
     "create_compliance_report": {
         "title": "digits-cnn, November",
         "model_name": "digits-cnn",

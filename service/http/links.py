@@ -48,7 +48,7 @@ def written(links: Links, *, tenant: UUID, report: UUID, form: ReportForm, hours
 def opened(links: Links, token: str, *, now: datetime) -> Opened | None:
     """What a link may read; None when it was not made here, was changed, or has expired."""
     try:
-        content = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        content = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         return None
     mac, payload = content[:MAC_BYTES], content[MAC_BYTES:]

@@ -16,6 +16,7 @@ from service.http.policies import policies
 from service.http.principals import principals
 from service.http.reference import reference
 from service.http.reports import reports
+from service.http.schedules import schedules
 from service.http.waivers import waivers
 
 RESOURCES = (
@@ -28,6 +29,7 @@ RESOURCES = (
     artifacts,
     reports,
     measurements,
+    schedules,
     compliance_reports,
     policies,
     waivers,

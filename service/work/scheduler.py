@@ -12,6 +12,7 @@ from service.catalog import Catalog
 from service.clock import Clock
 from service.evidence.own_keys import keys_of
 from service.evidence.seal import Appender
+from service.schedule.tick import Ticker
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
@@ -21,6 +22,7 @@ from service.work.dispatcher import MOST_AT_ONCE, Send, dispatch
 from service.work.doorbell import doorbell
 from service.work.reaper import Reaped, reap
 from service.work.reports import Reporter
+from service.work.scheduled import Starter
 from service.work.wake import Ear, ring
 
 log = logging.getLogger("lamina.scheduler")
@@ -53,6 +55,7 @@ class Scheduler:
             "reaper": self._reaper,
             "reports": self._reports,
             "log": self._log,
+            "schedules": self._schedules,
         }
         threads = [threading.Thread(target=loop, args=(stop,), name=name) for name, loop in loops.items()]
         for thread in threads:
@@ -114,6 +117,16 @@ class Scheduler:
             step.take(lambda: reporter.draw_due(stop))
             compliance.take(lambda: maker.make_due(stop))
             self._report_due.wait(self.settings.poll_seconds)
+
+    def _schedules(self, stop: threading.Event) -> None:
+        """What is due on a clock or on an event becomes a slot, with what it starts."""
+        step = Step("the schedule thread")
+        starter = Starter(clock=self.clock, settings=self.settings, catalog=self._catalog)
+        ticker = Ticker(database=self.database, clock=self.clock, starts=starter)
+        while not stop.wait(self.settings.tick_seconds):
+            if step.take(ticker.tick):
+                ring(self.settings.broker_url)
+                self._report_due.set()
 
     def _log(self, stop: threading.Event) -> None:
         """Events are sealed soon after they are committed; a signed head follows when the log has grown."""

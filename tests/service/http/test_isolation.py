@@ -56,6 +56,7 @@ def ids(ask: Asker, world: World, database: Database) -> Ids:
         "policy": bodies.made(ask.post("/v1/policies", EXAMPLES["create_policy"]), 201),
         "waiver": bodies.made(ask.post("/v1/waivers", EXAMPLES["create_waiver"]), 201),
         "attestation": bodies.made(ask.post("/v1/attestations", EXAMPLES["create_attestation"] | later), 201),
+        "schedule": bodies.made(ask.post("/v1/schedules", EXAMPLES["create_schedule"]), 201),
         "compliance report": bodies.made(ask.post("/v1/compliance-reports", month)),
         "blob": bodies.upload(ask, "weights"),
         "principal": str(ask.principal),
