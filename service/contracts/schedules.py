@@ -138,7 +138,7 @@ class FireTimes(Value):
 class TimesQuery(Value):
     """How many."""
 
-    n: Annotated[int, Field(ge=1, le=100), WHOLE] = Field(10, description="How many times.")
+    n: Annotated[int, Field(ge=1, le=100)] = Field(10, description="How many times.")
 
 
 class PreviewSubmission(Value):

@@ -10,6 +10,7 @@ from service.http.datasets import datasets
 from service.http.health import health
 from service.http.keys import keys
 from service.http.kinds import kinds
+from service.http.log import log
 from service.http.measurements import measurements
 from service.http.models import models
 from service.http.policies import policies
@@ -18,6 +19,7 @@ from service.http.reference import reference
 from service.http.reports import reports
 from service.http.schedules import schedules
 from service.http.waivers import waivers
+from service.http.wellknown import wellknown
 
 RESOURCES = (
     blobs,
@@ -34,6 +36,8 @@ RESOURCES = (
     policies,
     waivers,
     attestations,
+    log,
+    wellknown,
     principals,
     keys,
     health,

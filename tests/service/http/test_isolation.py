@@ -23,12 +23,13 @@ BY_ID = [
     for endpoint in resource.endpoints
     if endpoint.parameters and resource.tag != "kinds"
 ]
+LOG = ("get_log_head", "get_inclusion_proof", "get_consistency_proof")
 LISTS = [
     endpoint
     for resource in RESOURCES
     for endpoint in resource.endpoints
     if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
-    if endpoint.name not in ("list_kinds", "list_controls", "whoami")
+    if endpoint.name not in ("list_kinds", "list_controls", "whoami", *LOG)
 ]
 MADE_LATER = ("/report", "/file", "/revisions")
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
