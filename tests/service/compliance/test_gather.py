@@ -347,10 +347,10 @@ def _slot(plan: UUID, nominal: datetime, audit: UUID | None, row: dict[str, Any]
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_numbers_are_read_in_well_under_a_second(
+def test_twenty_thousand_numbers_are_read_in_a_blink(
     office: Office, database: Database, clock: FixedClock, pair: Pair, assessed: Assess
 ) -> None:
-    analyses = [office.measure(*pair, "layer_conductance", drop(0.01, "first")) for _ in range(50)]
+    analyses = [office.measure(*pair, "layer_conductance", drop(0.01, "first")) for _ in range(10)]
     with system_session(database) as session:
         audits = {each: session.get_one(Analysis, each).audit_id for each in analyses}
     rows = [
@@ -380,7 +380,7 @@ def test_a_hundred_thousand_numbers_are_read_in_well_under_a_second(
     ]
     with system_session(database) as session:
         session.execute(insert(Measurement), rows)
-    assert len(rows) == 100_000
+    assert len(rows) == 20_000
     clock.advance(DAY)
     asked: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
@@ -392,4 +392,4 @@ def test_a_hundred_thousand_numbers_are_read_in_well_under_a_second(
 
     assert found["XAI-01"].status is Status.MET
     assert len(asked) <= 2 * 30
-    assert elapsed < 1.0
+    assert elapsed < 0.5
