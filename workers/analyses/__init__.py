@@ -1,6 +1,7 @@
 """Which questions can be asked? The list, in the order the documentation shows it."""
 
 from workers.analyses import (
+    accuracy,
     attention_rollout,
     corruption,
     input_x_gradient,
@@ -33,6 +34,7 @@ from workers.analyses import (
 from workers.kind import Registry
 
 KINDS = Registry(
+    accuracy.KIND,
     layer_activation.KIND,
     layer_gradient_x_activation.KIND,
     layer_gradcam.KIND,
