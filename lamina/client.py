@@ -40,7 +40,15 @@ from service.contracts.api import (
     Whoami,
 )
 from service.contracts.base import Value
+from service.contracts.exceptions import (
+    AttestationSubmission,
+    AttestationView,
+    WaiverDecision,
+    WaiverSubmission,
+    WaiverView,
+)
 from service.contracts.facts import DatasetFacts, ModelFacts
+from service.contracts.policies import ControlsInForce, PolicyContent, PolicySubmission, PolicyView
 from service.contracts.status import AuditState, IntakeState
 
 __all__ = ["ApiProblem", "ArtifactDamaged", "Client", "ClientError", "DeadlinePassed", "NotOurs", "Unreachable"]
@@ -308,6 +316,50 @@ class Client:
             "limit": limit,
         }
         return self._pages(Page[MeasurementView], "/v1/measurements", asked)
+
+    # Controls, policies, exceptions, statements
+
+    def controls(self, *, policy: str | None = None) -> ControlsInForce:
+        """Every control as it is assessed: under the newest revision of a policy, or as the library has it."""
+        asked = {} if policy is None else {"policy": policy}
+        return self._value(ControlsInForce, self._transport.send("GET", "/v1/controls", params=asked))
+
+    def make_policy(self, name: str, content: PolicyContent) -> PolicyView:
+        """A new policy, or the next revision of the one of this name."""
+        return self._post(PolicyView, "/v1/policies", PolicySubmission(name=name, content=content), key=str(uuid4()))
+
+    def policies(self, *, name: str | None = None) -> Iterator[PolicyView]:
+        """Revisions of policies, newest first."""
+        return self._pages(Page[PolicyView], "/v1/policies", {"name": name})
+
+    def ask_for_waiver(self, submission: WaiverSubmission) -> WaiverView:
+        """Ask for an exception; another person decides on it."""
+        return self._post(WaiverView, "/v1/waivers", submission, key=str(uuid4()))
+
+    def decide_on_waiver(self, waiver: UUID, decision: Literal["granted", "refused"], comment: str = "") -> WaiverView:
+        """Grant or refuse an exception that somebody else asked for."""
+        wanted = WaiverDecision(decision=decision, comment=comment)
+        return self._post(WaiverView, f"/v1/waivers/{waiver}/decision", wanted, key=str(uuid4()))
+
+    def withdraw_waiver(self, waiver: UUID) -> WaiverView:
+        """End an exception before its time."""
+        return self._value(WaiverView, self._transport.send("POST", f"/v1/waivers/{waiver}/withdrawal"))
+
+    def waivers(self, *, control: str | None = None, model_name: str | None = None) -> Iterator[WaiverView]:
+        """Exceptions, newest first."""
+        return self._pages(Page[WaiverView], "/v1/waivers", {"control": control, "model_name": model_name})
+
+    def attest(self, submission: AttestationSubmission) -> AttestationView:
+        """State something of a control, as the person whose key this is."""
+        return self._post(AttestationView, "/v1/attestations", submission, key=str(uuid4()))
+
+    def withdraw_attestation(self, attestation: UUID) -> AttestationView:
+        """Take one's own statement back."""
+        return self._value(AttestationView, self._transport.send("POST", f"/v1/attestations/{attestation}/withdrawal"))
+
+    def attestations(self, *, control: str | None = None, model_name: str | None = None) -> Iterator[AttestationView]:
+        """Statements, newest first."""
+        return self._pages(Page[AttestationView], "/v1/attestations", {"control": control, "model_name": model_name})
 
     # Principals, keys, the service itself
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -164,3 +165,123 @@ def test_the_doctor_names_a_database_that_was_not_migrated(tmp_path: Path) -> No
     assert result.exit_code == 1
     assert "lamina migrate" in result.stdout
     assert "broken here: database" in result.stderr
+
+
+def done(home: Path, *words: str) -> str:
+    """What a command prints that must succeed."""
+    result = lamina(*words, "--home", home)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def carol(api: Path) -> Path:
+    """The home of another person."""
+    done(api, "principal", "create", "carol", "--person")
+    secret = done(api, "key", "create", "carol").strip()
+    keep_address(api / "carol", Address("http://lamina.test", secret))
+    return api / "carol"
+
+
+def test_a_waiver_is_asked_for_granted_and_withdrawn(api: Path, carol: Path) -> None:
+    asked = json.loads(
+        done(
+            api,
+            "waiver",
+            "ask",
+            "ROB-04",
+            "--model",
+            "net",
+            "--reason",
+            "a scanner",
+            "--compensating",
+            "a person",
+            "--json",
+        )
+    )
+    assert asked["state"] == "asked"
+    own = lamina("waiver", "grant", asked["id"], "--home", api)
+    assert own.exit_code == 3
+    assert "another person must" in own.stderr
+    assert "ROB-04  in force until" in done(carol, "waiver", "grant", asked["id"], "--comment", "for now")
+    table = done(api, "waiver", "list", "--control", "ROB-04")
+    assert all(word in table for word in ("in force", "operator", "carol", "a scanner", asked["id"]))
+    assert "withdrawn" in done(carol, "waiver", "withdraw", asked["id"])
+    assert json.loads(done(api, "waiver", "list", "--model", "other", "--json")) == []
+    late = lamina(
+        *("waiver", "ask", "ROB-04", "--reason", "a", "--compensating", "b", "--until", "2099-01-01", "--home", api)
+    )
+    assert late.exit_code == 3
+    assert "180 days" in late.stderr
+
+
+@pytest.mark.parametrize("until", ["soon", "2026-13-01", "2026-12-31T12:00:00"])
+def test_an_end_that_is_no_time_is_refused_here(api: Path, until: str) -> None:
+    words = ("waiver", "ask", "ROB-04", "--reason", "a", "--compensating", "b", "--until", until)
+    assert lamina(*words, "--home", api).exit_code == 2
+
+
+def test_a_waiver_is_refused_with_a_reason(api: Path, carol: Path) -> None:
+    words = ("waiver", "ask", "ROB-02", "--reason", "a", "--compensating", "b", "--not-applicable", "--json")
+    asked = json.loads(done(api, *words))
+    assert asked["effect"] == "not_applicable"
+    assert "refused" in done(carol, "waiver", "refuse", asked["id"], "--comment", "it applies")
+
+
+def test_a_person_attests_to_a_document_that_stays_here(api: Path) -> None:
+    document = api / "model file.pdf"
+    document.write_bytes(b"abc")
+    words = ("attest", "make", "GOV-01", "--role", "owner", "--statement", "on record", "--document", str(document))
+    until = (datetime.now(UTC) + timedelta(days=100)).date().isoformat()
+    made = json.loads(done(api, *words, "--until", until, "--json"))
+    assert made["document_title"] == "model file.pdf"
+    assert made["document_digest"] == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert "operator (owner)" in done(api, "attest", "list")
+    assert "withdrawn" in done(api, "attest", "withdraw", made["id"])
+    missing = lamina(*words[:-1], str(api / "nothing"), "--until", until, "--home", api)
+    assert missing.exit_code == 2
+
+
+def test_a_policy_is_set_from_a_file_and_shown(api: Path) -> None:
+    yaml = api / "policy.yaml"
+    yaml.write_text(
+        "tier: low\noverrides:\n  - {control: XAI-06, threshold: 0.9, owner: risk, reason: customers compare them}\n"
+    )
+    assert done(api, "policy", "set", "credit", str(yaml)).startswith("credit 1  sha256:")
+    as_json = api / "policy.json"
+    as_json.write_text('{"tier": "high"}')
+    assert done(api, "policy", "set", "credit", str(as_json)).startswith("credit 2  sha256:")
+    assert [row["revision"] for row in json.loads(done(api, "policy", "list", "--json"))] == [2, 1]
+    shown = done(api, "policy", "show", "credit@1")
+    assert all(word in shown for word in ("XAI-06", "0.9", "risk", "customers compare them"))
+    assert lamina("policy", "show", "nobodys", "--home", api).exit_code == 2
+    table = done(api, "controls", "--policy", "credit")
+    assert "under credit 2" in table
+    assert "XAI-01" in table
+    assert "compliant" not in table.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", "{", "no JSON"),
+        ("a.yaml", "tier: [", "no YAML"),
+        ("a.yaml", "tier: low\ntier: high", "given twice"),
+        ("a.yaml", "colour: red", "colour"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_refused_here(api: Path, name: str, text: str, said: str) -> None:
+    (api / name).write_text(text)
+    result = lamina("policy", "set", "credit", str(api / name), "--home", api)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_the_service_says_what_is_wrong_with_a_policy(api: Path) -> None:
+    file = api / "policy.json"
+    file.write_text(
+        '{"overrides": [{"control": "XAI-06", "threshold": 7, "owner": "risk", "reason": "customers compare"}]}'
+    )
+    result = lamina("policy", "set", "credit", str(file), "--home", api)
+    assert result.exit_code == 3
+    assert "can never be met" in result.stderr
