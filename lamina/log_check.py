@@ -8,7 +8,8 @@ from lamina.failure import Usage, needs
 with needs("api", "this command"):
     from sqlalchemy import func, select
 
-    from service.evidence.ledger_check import Finding, check_tenant
+    from service.evidence.ledger_check import check_tenant
+    from service.evidence.log_check import Finding
     from service.store.blobs import BlobStore
     from service.store.database import Database
     from service.store.system import system_session

@@ -2,6 +2,7 @@
 
 report.json report.html report.pdf   the twin, and what was drawn from it
 report.dsse.json                     the signed in-toto statement about the twin
+forms.dsse.json                      the digests of page and document, signed: they are what people look at
 evidence/manifest.json               every piece of evidence: what, where, digests, place in the log
 evidence/analyses/ID.json            the very bytes whose digest the log holds
 evidence/measurements/ID.jsonl       an analysis' numbers, one a line, as the log's digests have them
@@ -20,10 +21,15 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from service.contracts.base import canonical_json, digest_of
 from service.evidence.chain import Link
 from service.evidence.heads import SignedHead
+from service.evidence.statement import TWIN
 
 SUMS = "SHA256SUMS"
+FORMS = "forms.dsse.json"
+DRAWN = ("report.html", "report.pdf")
+FORMS_TYPE = "application/vnd.lamina.forms+json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: equal contents are to give equal bytes."""
 
@@ -80,6 +86,11 @@ def packed(contents: Contents) -> bytes:
         ),
     }
     return zipped(members)
+
+
+def drawn_forms(files: Mapping[str, bytes]) -> bytes:
+    """What is signed of the page and the document: their digests beside the twin's (RFC 8785)."""
+    return canonical_json({name: digest_of(files[name]) for name in (TWIN, *DRAWN) if name in files})
 
 
 def with_sign_offs(bundle: bytes, sign_offs: Sequence[Mapping[str, JsonValue]]) -> bytes:

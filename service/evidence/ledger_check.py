@@ -1,21 +1,20 @@
-"""Is everything in the database still what the log says of it? Chain, signed heads, every row of evidence, every blob.
+"""Is everything in the database still what the log says of it? The log itself, every row of evidence, every blob.
 
 What is found is named: the table, the row, and what is wrong with it. A change made past this service, to a row, an
-event, a head or a file, cannot hide without the private key and a rewrite of every head that was handed out.
+event, a head or a file, cannot hide without the private key and a rewrite of every head that was handed out. What is
+written after the last such head can be rewritten, with all that hangs on it, by whoever owns the database.
 """
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.evidence.chain import Link, breaks, heads_broken
-from service.evidence.heads import head_holds
-from service.evidence.seal import entry_of, signed_head
+from service.evidence.heads import SignedHead
+from service.evidence.log_check import UNREADABLE, Finding, check_log, events_of, read_rows
 from service.store.base import Base
 from service.store.blobs import CHUNK, BlobStore
 from service.store.ledger import (
@@ -26,55 +25,21 @@ from service.store.ledger import (
     points_evidence,
     points_key,
 )
-from service.store.tables import Artifact, Blob, Dataset, Event, Measurement, Model
-from service.store.tables_compliance import ReportFile, SigningKey, TreeHead
+from service.store.tables import Artifact, Blob, Dataset, Measurement, Model
+from service.store.tables_compliance import ReportFile
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
-    """Something that is not what it was: which table, which row (or event number, or digest), and what is wrong."""
-
-    table: str
-    row: str
-    said: str
-
-
+NO_VALUE = "it holds what no row of this service can: it was changed"
 Bound = Mapping[str, Any]
 """What the log says of rows: `table:id` -> digest; `measurements:analysis` -> digests."""
-
-
-def check_log(session: Session, tenant: UUID) -> Iterator[Finding]:
-    """The chain from its first event to its end, and every head that was signed over it."""
-    hashes: dict[int, str] = {}
-
-    def links() -> Iterator[Link]:
-        for event in _events(session, tenant):
-            if event.chain_number is not None:
-                hashes[event.chain_number + 1] = event.chain_hash or ""
-                yield Link(
-                    number=event.chain_number,
-                    entry=entry_of(event),
-                    leaf=event.leaf_hash or "",
-                    chain_hash=event.chain_hash or "",
-                )
-
-    for each in breaks(links()):
-        yield Finding("event", str(each.number), each.said)
-    rows = session.scalars(select(TreeHead).where(TreeHead.tenant == tenant).order_by(TreeHead.size)).all()
-    keys = {key.id: key.public_key for key in session.scalars(select(SigningKey))}
-    for row in rows:
-        if not head_holds(signed_head(row), keys):
-            yield Finding("tree_head", str(row.id), "its signature does not hold: it was changed, or its key was")
-    named = {(row.size, row.chain_hash): row for row in rows}
-    for each in heads_broken(hashes, sorted(named)):
-        yield Finding("tree_head", str(each.number), each.said)
 
 
 def bound_by(session: Session, tenant: UUID) -> dict[str, Any]:
     """What the newest event that speaks of a row says of it."""
     found: dict[str, Any] = {}
-    for event in _events(session, tenant):
-        said = event.detail.get("evidence")
+    for event in events_of(session, tenant):
+        said = (
+            event.detail.get("evidence") if not isinstance(event, Finding) and isinstance(event.detail, dict) else None
+        )
         if isinstance(said, dict):
             found |= said
     return found
@@ -88,14 +53,16 @@ def check_rows(rows: Iterable[Base], bound: Bound) -> Iterator[Finding]:
         said = bound.get(key)
         if said is None:
             yield Finding(table, name, "no event speaks of it: it was put in past the service")
-        elif said != evidence_digest(row):
+        elif said != _digest_now(row):
             yield Finding(table, name, "it is not what the log says of it: it was changed")
 
 
 def check_points(points: Mapping[UUID, Sequence[Measurement]], bound: Bound) -> Iterator[Finding]:
     """Points of history by analysis, against what the log says of them; one that was changed is named."""
     for analysis, rows in sorted(points.items(), key=lambda each: str(each[0])):
-        ordered = sorted(rows, key=lambda row: str(row.id))
+        whole = [row for row in rows if _digest_now(row) is not None]
+        yield from (Finding("measurement", str(row.id), NO_VALUE) for row in rows if row not in whole)
+        ordered = sorted(whole, key=lambda row: str(row.id))
         said = bound.get(points_key(analysis))
         wanted = said if isinstance(said, list) else []
         found = points_evidence(ordered)
@@ -132,23 +99,25 @@ def check_blobs(blobs: BlobStore, tenant: UUID, rows: Iterable[Blob]) -> Iterato
             yield Finding("blob", row.digest, f"its bytes are {found} now: they were changed")
 
 
-def check_tenant(session: Session, blobs: BlobStore, tenant: UUID) -> list[Finding]:
-    """Everything of a tenant: log, heads, every row of evidence in every table, every held blob."""
+def check_tenant(
+    session: Session,
+    blobs: BlobStore,
+    tenant: UUID,
+    *,
+    trusted: Mapping[str, bytes] | None = None,
+    kept: Sequence[SignedHead] = (),
+) -> list[Finding]:
+    """Everything of a tenant: log, heads, every row of evidence in every table, every held blob.
+
+    `trusted` and `kept`: keys and heads known from elsewhere, as for `check_log`.
+    """
     bound = bound_by(session, tenant)
-    found = list(check_log(session, tenant))
+    found = list(check_log(session, tenant, trusted=trusted, kept=kept))
     seen: set[str] = set()
     for table in EVIDENCE:
-        rows = session.scalars(select(table).where(table.tenant == tenant)).all()  # type: ignore[attr-defined]  # all are owned
-        if table is Measurement:
-            points: dict[UUID, list[Measurement]] = {}
-            for row in rows:
-                assert isinstance(row, Measurement)
-                points.setdefault(row.analysis_id, []).append(row)
-            found += check_points(points, bound)
-            seen |= {points_key(analysis) for analysis in points}
-        else:
-            found += check_rows(rows, bound)
-            seen |= {evidence_key(row) for row in rows}
+        here, keys = _check_table(session, tenant, table, bound)
+        found += here
+        seen |= keys
     for key in sorted(bound.keys() - seen):
         table_name, _, row_id = key.partition(":")
         name = ("measurement", f"of analysis {row_id}") if table_name == "measurements" else (table_name, row_id)
@@ -157,6 +126,18 @@ def check_tenant(session: Session, blobs: BlobStore, tenant: UUID) -> list[Findi
     found += check_blobs(blobs, tenant, held)
     found += _unheld(session, tenant, {row.digest: row for row in held})
     return sorted(set(found))
+
+
+def _check_table(session: Session, tenant: UUID, table: Any, bound: Bound) -> tuple[list[Finding], set[str]]:
+    """What is wrong in one table, and the keys of the rows that are there."""
+    rows, found = read_rows(session, select(table).where(table.tenant == tenant), table)
+    unread = {f"{each.table}:{each.row}" for each in found}
+    if table is not Measurement:
+        return [*found, *check_rows(rows, bound)], unread | {evidence_key(row) for row in rows}
+    points: dict[UUID, list[Measurement]] = {}
+    for row in rows:
+        points.setdefault(row.analysis_id, []).append(row)
+    return [*found, *check_points(points, bound)], {points_key(analysis) for analysis in points}
 
 
 def blobs_of(session: Session, tenant: UUID, digests: Collection[str]) -> list[Blob]:
@@ -178,17 +159,18 @@ def _unheld(session: Session, tenant: UUID, held: Mapping[str, Blob]) -> Iterato
             for digest in named:
                 if digest is not None and digest not in held:
                     yield Finding(table.__tablename__, str(row_id), f"the bytes {digest} that it names are not held")
+                elif digest is not None and held[digest].deleted_at is not None:
+                    # The service gives up no bytes that a row names: this tombstone is somebody else's.
+                    said = f"its bytes are marked as given up, and {table.__tablename__} {row_id} names them"
+                    yield Finding("blob", digest, said)
 
 
-def _events(session: Session, tenant: UUID) -> Iterator[Event]:
-    """Sealed events in their order, then the rest in order of id."""
-    statement = (
-        select(Event)
-        .where(Event.tenant == tenant)
-        .order_by(Event.chain_number.is_(None), Event.chain_number, Event.id)
-        .execution_options(yield_per=1000)
-    )
-    yield from session.scalars(statement)
+def _digest_now(row: Base) -> str | None:
+    """The digest of a row as it is; None where it holds what no row of ours can, as a NaN."""
+    try:
+        return evidence_digest(row)
+    except UNREADABLE:
+        return None
 
 
 def _rehashed(blobs: BlobStore, tenant: UUID, digest: str) -> str:

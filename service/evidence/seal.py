@@ -20,6 +20,7 @@ from service.evidence.heads import Head, SignedHead, signed
 from service.evidence.keys import SigningKeys
 from service.store.base import EPOCH, new_id
 from service.store.database import Database
+from service.store.ledger import record
 from service.store.system import system_session
 from service.store.tables import Event
 from service.store.tables_compliance import Chain, SigningKey, TreeHead
@@ -54,7 +55,10 @@ class Appender:
         return sealed
 
     def head(self, tenant: UUID) -> SignedHead:
-        """A signed head over everything of a tenant that is committed now, kept."""
+        """A signed head over everything of a tenant that is committed now, kept.
+
+        That it was signed is an event of its own, after the head: a head that is deleted later is missed.
+        """
         self.seal_tenant(tenant)
         with system_session(self.database) as session:
             publish(session, self.keys, self.clock)
@@ -64,19 +68,20 @@ class Appender:
             at = (self.clock.now() - EPOCH) // MICROSECOND
             root = "sha256:" + merkle.root_of(frontier).hex()
             made = signed(Head(tenant=str(tenant), size=size, root=root, chain_hash=chain_hash, at=at), self.keys)
-            session.add(
-                TreeHead(
-                    id=new_id(),
-                    tenant=tenant,
-                    created_by=tenant,
-                    created_at=EPOCH + at * MICROSECOND,
-                    size=size,
-                    root=root,
-                    chain_hash=chain_hash,
-                    key_id=made.key_id,
-                    signature=made.signature,
-                )
+            row = TreeHead(
+                id=new_id(),
+                tenant=tenant,
+                created_by=tenant,
+                created_at=EPOCH + at * MICROSECOND,
+                size=size,
+                root=root,
+                chain_hash=chain_hash,
+                key_id=made.key_id,
+                signature=made.signature,
             )
+            session.add(row)
+            _note_head(session, row)
+        self.seal_tenant(tenant)
         return made
 
     def heads_due(self, every: timedelta) -> int:
@@ -86,7 +91,8 @@ class Appender:
             due = []
             for chain in session.scalars(select(Chain).where(Chain.size > 0)):
                 last = newest_head(session, chain.tenant)
-                if last is None or (last.size < chain.size and last.created_at + every <= now):
+                # The event that tells of the last head is no growth.
+                if last is None or (last.size + 1 < chain.size and last.created_at + every <= now):
                     due.append(chain.tenant)
         for tenant in due:
             self.head(tenant)
@@ -137,6 +143,20 @@ def entry_of(event: Event) -> Entry:
         before=event.before,
         after=event.after,
         detail=event.detail,
+    )
+
+
+def _note_head(session: Session, row: TreeHead) -> None:
+    record(
+        session,
+        [row],
+        tenant=row.tenant,
+        actor=row.created_by,
+        now=row.created_at,
+        subject_type="tree_head",
+        subject_id=row.id,
+        action="head signed",
+        detail={"size": row.size},
     )
 
 

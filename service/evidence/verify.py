@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from service.contracts.base import Value, canonical_json, digest_of, digest_of_value
 from service.evidence import dsse
-from service.evidence.bundle import SUMS
+from service.evidence.bundle import DRAWN, FORMS, FORMS_TYPE, SUMS, drawn_forms
 from service.evidence.chain import Entry, raw
 from service.evidence.heads import SignedHead, head_holds
 from service.evidence.keys import key_id_of, signature_holds
@@ -27,6 +27,8 @@ MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30
 MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a stranger's JSON can raise; pydantic's errors and ours are ValueErrors."""
 
 
 class Cited(Value):
@@ -78,7 +80,7 @@ class _Bundle:
         """A member as JSON. Raises NotABundle."""
         try:
             return json.loads(self.members[name])
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, RecursionError) as error:
             raise NotABundle(f"{name} is missing or is no JSON") from error
 
 
@@ -92,8 +94,8 @@ def verify(content: bytes, trusted: Mapping[str, bytes] | None = None) -> Verifi
     for name, check in _CHECKS:
         try:
             faults = list(check(bundle))
-        except (NotABundle, ValidationError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            faults = [f"it cannot be read: {type(error).__name__}: {str(error).splitlines()[0][:200]}"]
+        except UNREADABLE as error:
+            faults = [f"it cannot be read: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"]
         checks.append(Check(name, not faults, "; ".join(faults[:20]) + _more(faults)))
     return Verification((*checks, _whose_key(bundle)))
 
@@ -171,6 +173,21 @@ def _statement(bundle: _Bundle) -> Iterator[str]:
     if subjects.get(TWIN) != digest_of(bundle.members[TWIN]).removeprefix("sha256:"):
         yield "the statement was signed for another report.json than this one"
     yield from _verdicts(said["predicate"], bundle.json(TWIN))
+
+
+def _forms(bundle: _Bundle) -> Iterator[str]:
+    """Page and document are what people look at: they must be the ones that were drawn when the twin was signed."""
+    try:
+        body, _ = dsse.opened(bundle.members[FORMS], bundle.keys, payload_type=FORMS_TYPE)
+    except dsse.NotSigned as error:
+        yield f"{FORMS}: {error}"
+        return
+    said, here = json.loads(body), json.loads(drawn_forms(bundle.members))
+    if "report.json" not in said or said["report.json"] != digest_of(bundle.members[TWIN]):
+        yield f"{FORMS} was signed for another report.json than this one"
+    for name in DRAWN:
+        if said.get(name) != here.get(name):
+            yield f"{name} is not the one that was signed: it was changed, added or taken away"
 
 
 def _verdicts(predicate: Mapping[str, Any], twin: Mapping[str, Any]) -> Iterator[str]:
@@ -317,7 +334,12 @@ def _sign_offs(bundle: _Bundle) -> Iterator[str]:
 def _whose_key(bundle: _Bundle) -> Check:
     name = "the key is one you know"
     if bundle.trusted is not None:
-        return Check(name, bool(bundle.keys.keys() & bundle.trusted.keys()), "checked with the key given")
+        try:
+            signer = SignedHead.model_validate(bundle.json("head.json")).key_id
+        except UNREADABLE:
+            return Check(name, None, "the head of the log, which names the key, cannot be read")
+        said = "checked with the key given" if signer in bundle.trusted else f"it was signed with {signer}, not with it"
+        return Check(name, signer in bundle.trusted, said)
     ids = ", ".join(sorted(bundle.keys)) or "none"
     said = f"the key came with the zip ({ids}): compare it with the one its service publishes, or give it with --key"
     return Check(name, None, said)
@@ -332,6 +354,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Bundle], Iterator[str]]], ...] = (
     ("keys are what their ids say", _keys),
     ("the twin is in canonical form", _twin),
     ("the statement is signed and speaks of this report", _statement),
+    ("page and document are those that were signed", _forms),
     ("the head of the log is signed", _head),
     ("every cited event stands in that log", _events),
     ("all evidence is what the log says of it", _documents),

@@ -27,6 +27,7 @@ from service.store.tables_compliance import (
     Schedule,
     SignOff,
     Slot,
+    TreeHead,
     Verdict,
     Waiver,
 )
@@ -76,6 +77,7 @@ EVIDENCE: Mapping[type[Base], tuple[str, ...]] = {
         *("value", "low", "high", "n", "threshold", "analysis_id", *_OWNER),
     ),
     SignOff: ("id", "report_id", "step", "name", "role", "comment", "digest", "key_id", "signature", *_OWNER),
+    TreeHead: ("id", "size", "root", "chain_hash", "key_id", "signature", *_OWNER),
     Alert: ("id", "key", "severity", "text", "detail", "model_name", *_OWNER),
 }
 """Every table whose rows are evidence, and the columns of it that are."""

@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 from service.clock import Clock
 from service.compliance.sources import LedgerFacts
 from service.evidence.ledger_check import (
-    Finding,
     blobs_of,
     bound_by,
     check_blobs,
-    check_log,
     check_points,
     check_rows,
 )
+from service.evidence.log_check import Finding, check_log
 from service.store.blobs import BlobStore
 from service.store.tables import Analysis, Artifact, Audit, Measurement, Model
 

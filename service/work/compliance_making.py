@@ -27,7 +27,7 @@ from service.contracts.policies import PolicyContent
 from service.contracts.problem import Reason
 from service.contracts.status import WorkState
 from service.evidence import dsse
-from service.evidence.bundle import Contents, Piece, Proof, packed
+from service.evidence.bundle import FORMS, FORMS_TYPE, Contents, Piece, Proof, drawn_forms, packed
 from service.evidence.chain import Link, raw
 from service.evidence.heads import SignedHead
 from service.evidence.merkle import Tree
@@ -99,7 +99,7 @@ class ComplianceReporter:
         files |= self._document(content, envelope)
         files["report.zip"] = packed(
             Contents(
-                files=dict(files),
+                files={**files, FORMS: dsse.sealed(drawn_forms(files), self.appender.keys, payload_type=FORMS_TYPE)},
                 pieces=pieces,
                 events=links,
                 proofs=proofs,

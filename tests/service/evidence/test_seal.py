@@ -81,8 +81,9 @@ def test_a_head_covers_what_is_committed_and_is_kept_with_the_key_that_proves_it
 ) -> None:
     happen(database, tenant, principal, clock, 5)
     made = appender.head(tenant)
-    log = links(database, tenant)
+    *log, told = links(database, tenant)
     assert made.head.size == len(log)
+    assert (told.entry.subject_type, told.entry.action) == ("tree_head", "head signed")
     assert (
         list(heads_broken({link.number + 1: link.chain_hash for link in log}, [(len(log), made.head.chain_hash)])) == []
     )

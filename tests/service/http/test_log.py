@@ -90,10 +90,13 @@ def test_proofs_lead_to_heads_that_the_public_key_checks(
     keys = {key["id"]: bytes.fromhex(key["ed25519"]) for key in got(nobody, "/.well-known/lamina-keys.json")["keys"]}
     assert {key_id_of(public): public for public in keys.values()} == keys
     shown = got(ask, "/v1/log/head")
-    assert shown["size"] == second.head.size
+    assert shown["size"] == second.head.size + 1  # that it was signed is an event as well, after it
     assert head_of(shown["head"]) == second
     assert head_holds(second, keys)
-    for event in events(ask):
+    *covered, told = events(ask)
+    assert told["action"] == "head signed"
+    problem(ask.get(f"/v1/log/proof?event={told['id']}"), "conflict")
+    for event in covered:
         proof = got(ask, f"/v1/log/proof?event={event['id']}")
         assert head_of(proof["head"]) == second
         assert leaf_of(proof["entry"].encode()) == proof["leaf_hash"] == event["leaf_hash"]
