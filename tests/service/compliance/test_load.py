@@ -211,6 +211,13 @@ def test_every_basis_that_is_published_says_by_whom() -> None:
                 assert any(word in need.statement for word in ("et al.", "vendor")), (control.id, need.statement)
 
 
+def test_what_a_control_applies_to_can_answer_it() -> None:
+    """A kind named in `applies` measures what is asked for, or using it would leave the control without an answer."""
+    for control in shipped().controls:
+        for kind in re.findall(r"used (\w+)", control.applies):
+            assert any(kind in MEASURABLE.by(need) for need in control.requirements), (control.id, kind)
+
+
 def test_no_word_of_the_library_claims_conformity() -> None:
     text = (FOLDER / "library.yaml").read_text().lower()
 
