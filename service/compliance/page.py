@@ -35,9 +35,9 @@ def _lines(library: Library) -> Iterator[str]:
     yield "<!-- Written by `python -m service.compliance.page`; edit service/compliance/library.yaml instead. -->"
     yield ""
     yield f"`{library.name}`, as of {library.as_of}. {library.disclaimer}"
-    yield "How a status comes about: [compliance.md](compliance.md). `fresh` is in days for the risk tier *high*: twice as"
-    yield "many for *medium*, four times for *low*. Bases: **D** deterministic, **S** statistical, **P** published, **O**"
-    yield "ours or the organisation's, **A** attested by a person."
+    yield "How a status comes about: [compliance.md](compliance.md). `fresh` is in days for the risk tier *high*: twice"
+    yield "as many for *medium*, four times for *low*. Bases: **D** deterministic, **S** statistical, **P** published,"
+    yield "**O** ours or the organisation's, **A** attested by a person."
     for control in library.controls:
         yield from _control(control)
     yield ""
