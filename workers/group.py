@@ -147,6 +147,13 @@ class _Group:
             raise AnalysisError(
                 "missing-input", f"{member.kind} needs a dataset in the role {', '.join(missing)}", remedy="Name one."
             )
+        missing = [role for role in kind.analysis_roles if role not in self.job.analyses]
+        if missing:
+            raise AnalysisError(
+                "missing-input",
+                f"{member.kind} needs an earlier analysis in the role {', '.join(missing)}",
+                remedy="Name one.",
+            )
         return kind
 
     def _compute(self, plan: _Planned, subject: Subject) -> None:
@@ -229,7 +236,7 @@ class _Group:
             kind=plan.member.kind,
             kind_version=plan.member.kind_version,
             model_digest=self.job.model.digest,
-            input_digests={role: staged.digest for role, staged in self.job.inputs.items()},
+            input_digests=self.job.input_digests,
             overlaps=self.overlaps,
             seed=f"{seed_for(plan.member.digest, 0):016x}",
             plan={

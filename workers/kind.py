@@ -182,6 +182,8 @@ class AnalysisKind(Generic[P, O]):
     """Its page of the documentation, where that is written from the kind itself."""
     optional_roles: tuple[str, ...] = ()
     """Of datasets that it uses where an audit has them: they are part of what identifies the analysis."""
+    analysis_roles: tuple[str, ...] = ()
+    """Of earlier analyses that it needs."""
 
     def entry(self) -> dict[str, JsonValue]:
         """This kind's entry in the catalogue."""
@@ -194,6 +196,7 @@ class AnalysisKind(Generic[P, O]):
             "queue": self.queue,
             "roles": list(self.roles),
             "optional_roles": list(self.optional_roles),
+            "analysis_roles": list(self.analysis_roles),
             "metrics": list(self.metrics),
             "controls": [control.name for control in self.controls],
             "parameters": self.parameters.model_json_schema(),

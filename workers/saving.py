@@ -75,8 +75,7 @@ class Saving:
 
     def _analysis(self, claim: Claim, result: Succeeded, job: Analyse, worker: str, level: Level) -> None:
         member = next(one for one in job.members if one.id == str(claim.work_id))
-        digests = {role: staged.digest for role, staged in job.inputs.items()}
-        check_success(result, member, job.model, digests, self.catalog.kind(member.kind))
+        check_success(result, member, job.model, job.input_digests, self.catalog.kind(member.kind))
         self._room(claim, sum(artifact_size(self.scratch, member.id, one) for one in result.artifacts))
         stored = {
             one.file: self.blobs.put(

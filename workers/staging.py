@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.contracts.facts import DatasetFacts, ModelFacts
@@ -12,13 +13,15 @@ from service.contracts.job import (
     InspectDataset,
     InspectModel,
     Member,
+    StagedAnalysis,
     StagedDataset,
     StagedModel,
 )
 from service.contracts.manifest import CANONICAL, DatasetManifest, ModelManifest
 from service.settings import Settings
-from service.store.tables import Analysis, Audit, Dataset, Model, Principal
+from service.store.tables import Analysis, Artifact, Audit, Dataset, Model, Principal
 from service.work.claim import Claim
+from service.work.release import ARRAYS, result_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,13 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
     canonical = CANONICAL[manifest.format]
     files = {canonical: _needed(model.canonical_digest)}
     inputs = {}
+    earlier: dict[str, StagedAnalysis] = {}
     for index, row in enumerate(audit.inputs):
+        if row.analysis_id is not None:
+            earlier[row.role] = _earlier(session, row.analysis_id, index, files)
+            continue
         if row.dataset_id is None:
-            raise InputGone(f"role {row.role} is filled by something other than a dataset")
+            raise InputGone(f"role {row.role} is filled by something other than a dataset or an analysis")
         dataset = session.get_one(Dataset, row.dataset_id)
         name = f"input-{index}.safetensors"
         files[name] = _needed(dataset.canonical_digest)
@@ -100,12 +107,39 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
             manifest=manifest,
         ),
         inputs=inputs,
+        analyses=earlier,
         device=settings.device,
         threads=settings.child_threads,
         memory_bytes=settings.child_engine_bytes,
         sandbox_level=level,
     )
     return Staged(job=job, files=files, trusted=_trusted(session, model.created_by))
+
+
+def _earlier(session: Session, analysis_id: UUID, index: int, files: dict[str, str]) -> StagedAnalysis:
+    """An earlier analysis as an input; its arrays are added to `files`."""
+    row = session.get_one(Analysis, analysis_id)
+    audit = session.get_one(Audit, row.audit_id)
+    arrays = session.scalar(select(Artifact.digest).where(Artifact.analysis_id == row.id, Artifact.name == ARRAYS))
+    name = None if arrays is None else f"analysis-{index}.safetensors"
+    if name is not None and arrays is not None:
+        files[name] = arrays
+    return StagedAnalysis(
+        file=name,
+        file_digest=arrays,
+        digest=result_digest(session, row),
+        analysis=str(row.id),
+        kind=row.kind,
+        kind_version=row.kind_version,
+        parameters=row.parameters,
+        parameters_digest=row.parameters_digest,
+        model_name=audit.model.name,
+        model_version=audit.model.version,
+        model_digest=_needed(audit.model.canonical_digest),
+        datasets={
+            each.role: _needed(each.dataset.canonical_digest) for each in audit.inputs if each.dataset is not None
+        },
+    )
 
 
 def _needed(digest: str | None) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from lamina.zoo.asked import KINDS
 from lamina.zoo.cells import FORMS, NAMES, cells
 from lamina.zoo.record import as_json, page, read, with_kinds, worse
-from workers.analyses import KINDS
 
 ROOT = Path(__file__).parents[2]
 RECORD, PAGE = ROOT / "tests" / "zoo" / "cells.json", ROOT / "docs" / "zoo.md"

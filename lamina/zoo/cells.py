@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, ValidationError
 
+from lamina.zoo.asked import KINDS
 from lamina.zoo.families import FAMILIES
 from lamina.zoo.family import EXAMPLES, Family
 from lamina.zoo.files import ExportRefused, NotWritten, write, write_examples
@@ -28,7 +29,6 @@ from service.contracts.job import (
     Succeeded,
 )
 from service.contracts.manifest import CANONICAL, DatasetManifest, ModelFormat, ModelManifest
-from workers.analyses import KINDS
 from workers.attribution.findings import NOT_USABLE
 from workers.child import run
 from workers.kind import AnalysisKind

@@ -1,10 +1,10 @@
 """What do requests and answers of the API look like? The same values serve the service, its OpenAPI and the client."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from service.contracts.base import WHOLE, Digest, Integer, Name, Text, Value
 from service.contracts.facts import DatasetFacts, ModelFacts
@@ -13,7 +13,9 @@ from service.contracts.problem import Reason
 from service.contracts.status import AnalysisState, AuditState, IntakeState
 
 Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-Role = Annotated[str, Field(pattern=r"^(evaluation|background|training|reference_model|concept:[A-Za-z0-9_-]{1,64})$")]
+Role = Annotated[
+    str, Field(pattern=r"^(evaluation|background|training|before|after|reference_model|concept:[A-Za-z0-9_-]{1,64})$")
+]
 Scope = Literal["read", "submit", "admin"]
 Item = TypeVar("Item")
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -81,9 +83,16 @@ class DatasetView(Value):
 
 
 class InputSubmission(Value):
-    """What fills a role."""
+    """What fills a role: a dataset, or an analysis that has ended."""
 
-    dataset: UUID = Field(description="Id of a dataset.")
+    dataset: UUID | None = Field(None, description="Id of a dataset.")
+    analysis: UUID | None = Field(None, description="Id of an earlier analysis, in the roles `before` and `after`.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.dataset is None) == (self.analysis is None):
+            raise ValueError("give a dataset or an analysis, and one of them only")
+        return self
 
 
 class AnalysisSubmission(Value):
@@ -152,6 +161,7 @@ class InputView(Value):
 
     role: str
     dataset: UUID | None
+    analysis: UUID | None = None
     name: str
 
 
@@ -186,6 +196,7 @@ class KindView(Value):
     queue: str
     roles: tuple[str, ...] = Field(description="Of the datasets that it needs.")
     optional_roles: tuple[str, ...] = Field((), description="Of the datasets that it uses where they are given.")
+    analysis_roles: tuple[str, ...] = Field((), description="Of the earlier analyses that it needs.")
     metrics: tuple[str, ...]
     controls: tuple[str, ...]
     parameters: dict[str, JsonValue] = Field(description="JSON Schema of the parameters.")

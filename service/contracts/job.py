@@ -58,6 +58,23 @@ class StagedDataset(Value):
     manifest: DatasetManifest
 
 
+class StagedAnalysis(Value):
+    """An earlier analysis: what it was, and its values per example as a file of the scratch folder."""
+
+    file: FileName | None = Field(description="Its arrays; null where it kept none.")
+    digest: Digest = Field(description="Of what it was and of its arrays.")
+    file_digest: Digest | None
+    analysis: Annotated[str, Field(max_length=64)]
+    kind: Annotated[str, Field(max_length=64)]
+    kind_version: Annotated[int, Field(ge=1), WHOLE]
+    parameters: dict[str, JsonValue]
+    parameters_digest: Digest
+    model_name: Name
+    model_version: Annotated[str, Field(max_length=64)]
+    model_digest: Digest
+    datasets: dict[str, Digest] = Field(description="Role to the canonical digest of what it was measured on.")
+
+
 class Member(Value):
     """One analysis of a group."""
 
@@ -75,12 +92,19 @@ class Analyse(Value):
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=64, strict=False)]
     model: StagedModel
     inputs: dict[str, StagedDataset] = Field(description="Role to dataset.")
+    analyses: dict[str, StagedAnalysis] = Field(default_factory=dict, description="Role to earlier analysis.")
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:0)$")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=256), WHOLE] = 1
     memory_bytes: Annotated[int, Field(ge=2**20), WHOLE] = Field(
         description="What the engines may use for their chunks."
     )
     sandbox_level: Annotated[str, Field(max_length=32)]
+
+    @property
+    def input_digests(self) -> dict[str, str]:
+        """What fills each role, by digest."""
+        datasets = {role: staged.digest for role, staged in self.inputs.items()}
+        return datasets | {role: staged.digest for role, staged in self.analyses.items()}
 
 
 Job = Annotated[InspectModel | InspectDataset | Analyse, Field(discriminator="type")]

@@ -167,7 +167,7 @@ def show_worker(row: Worker, *, alive: bool) -> WorkerView:
 
 def _input(row: Input) -> InputView:
     name = "" if row.dataset is None else f"{row.dataset.name} {row.dataset.version}"
-    return InputView(role=row.role, dataset=row.dataset_id, name=name)
+    return InputView(role=row.role, dataset=row.dataset_id, analysis=row.analysis_id, name=name)
 
 
 def _reason(stored: dict[str, object] | None) -> Reason | None:

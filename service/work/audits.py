@@ -22,6 +22,7 @@ from service.work.release import release_audit
 from service.work.transition import note, transition
 
 COMPARED = frozenset({"training"})
+COMPARISONS = frozenset({"before", "after"})
 """Roles that an audit may name though no kind asks for them: every analysis says how many examples they share."""
 
 
@@ -41,7 +42,7 @@ def submit(
     """
     # Held until the commit: an inspection that ends meanwhile waits, and then finds these analyses waiting for it.
     model = session.scalar(select(Model).where(Model.id == submission.model).with_for_update(read=True, of=Model))
-    wanted = {filled.dataset for filled in submission.inputs.values()}
+    wanted = {filled.dataset for filled in submission.inputs.values() if filled.dataset is not None}
     datasets = {
         dataset.id: dataset
         for dataset in session.scalars(
@@ -51,6 +52,7 @@ def submit(
     faults = [
         *_model_faults(model),
         *_input_faults(submission, model, datasets),
+        *_earlier_faults(session, submission),
         *_analysis_faults(submission, catalog, settings),
     ]
     if faults or model is None:
@@ -120,6 +122,8 @@ def _model_faults(model: Model | None) -> list[Fault]:
 def _input_faults(submission: AuditSubmission, model: Model | None, datasets: dict[UUID, Dataset]) -> list[Fault]:
     faults = []
     for role, filled in submission.inputs.items():
+        if filled.dataset is None:
+            continue
         at = pointer("inputs", role, "dataset")
         dataset = datasets.get(filled.dataset)
         if dataset is None:
@@ -130,6 +134,25 @@ def _input_faults(submission: AuditSubmission, model: Model | None, datasets: di
             faults += _mismatches(
                 at, ModelFacts.model_validate(model.facts), DatasetFacts.model_validate(dataset.facts)
             )
+    return faults
+
+
+def _earlier_faults(session: Session, submission: AuditSubmission) -> list[Fault]:
+    """Earlier analyses must have ended with an outcome; roles take datasets or analyses, as they are called."""
+    faults = []
+    for role, filled in submission.inputs.items():
+        at = pointer("inputs", role, "dataset" if filled.analysis is None else "analysis")
+        if (role in COMPARISONS) != (filled.analysis is not None):
+            takes = "an earlier analysis" if role in COMPARISONS else "a dataset"
+            faults.append(Fault(pointer=at, detail=f"the role {role} takes {takes}"))
+        elif filled.analysis is not None:
+            earlier = session.scalar(select(Analysis).where(Analysis.id == filled.analysis))
+            if earlier is None:
+                faults.append(Fault(pointer=at, detail="there is no such analysis"))
+            elif earlier.ended_at is None:
+                faults.append(Fault(pointer=at, detail="this analysis has not ended; wait for it"))
+            elif earlier.reason is not None:
+                faults.append(Fault(pointer=at, detail="this analysis ended without an outcome"))
     return faults
 
 
@@ -169,6 +192,7 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
         )
     kinds = catalog.kinds()
     needed: dict[str, str] = {}
+    earlier: dict[str, str] = {}
     optional = set[str]()
     for index, analysis in enumerate(submission.analyses):
         at = pointer("analyses", index)
@@ -180,17 +204,23 @@ def _analysis_faults(submission: AuditSubmission, catalog: Catalog, settings: Se
             for fault in catalog.problems(analysis.kind, analysis.parameters)
         ]
         needed |= dict.fromkeys(kinds[analysis.kind].roles, analysis.kind)
+        earlier |= dict.fromkeys(kinds[analysis.kind].analysis_roles, analysis.kind)
         optional |= set(kinds[analysis.kind].optional_roles)
     faults += [
         Fault(pointer=pointer("inputs", role), detail=f"{kind} needs a dataset in the role {role}")
         for role, kind in needed.items()
         if role not in submission.inputs
     ]
+    faults += [
+        Fault(pointer=pointer("inputs", role), detail=f"{kind} needs an earlier analysis in the role {role}")
+        for role, kind in earlier.items()
+        if role not in submission.inputs
+    ]
     if all(analysis.kind in kinds for analysis in submission.analyses):
         faults += [
             Fault(pointer=pointer("inputs", role), detail=f"no analysis asked for uses the role {role}; leave it out")
             for role in submission.inputs
-            if role not in needed and role not in optional and role not in COMPARED
+            if role not in {*needed, *earlier, *optional, *COMPARED}
         ]
     return faults
 
@@ -222,7 +252,14 @@ def _write(
     session.add(audit)
     session.flush()
     inputs = [
-        Input(id=new_id(), audit_id=audit.id, role=role, dataset_id=filled.dataset, **owned)
+        Input(
+            id=new_id(),
+            audit_id=audit.id,
+            role=role,
+            dataset_id=filled.dataset,
+            analysis_id=filled.analysis,
+            **owned,
+        )
         for role, filled in submission.inputs.items()
     ]
     session.add_all(inputs)

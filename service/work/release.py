@@ -11,15 +11,17 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from service.catalog import Catalog
-from service.contracts.base import analysis_digest
+from service.contracts.base import analysis_digest, digest_of_value
 from service.contracts.problem import Reason
 from service.contracts.status import WorkType
 from service.settings import Settings
-from service.store.tables import Analysis, Audit, Dataset, Input, Model
+from service.store.tables import Analysis, Artifact, Audit, Dataset, Input, Model
 from service.work.ending import end_analyses, lock_audits
 from service.work.queue import enqueue
 
 Subject = Model | Dataset
+ARRAYS = "arrays.safetensors"
+"""The artifact that holds an analysis' values per example."""
 
 
 def release_ready(session: Session, subject: Subject, *, catalog: Catalog, settings: Settings, now: datetime) -> int:
@@ -90,7 +92,8 @@ def release_audit(session: Session, audit_id: UUID, *, catalog: Catalog, setting
     ).all()
     for analysis in waiting:
         kind = catalog.kind(analysis.kind)
-        roles = {role: inputs[role] for role in (*kind.roles, *kind.optional_roles) if role in inputs}
+        wanted = (*kind.roles, *kind.optional_roles, *kind.analysis_roles)
+        roles = {role: inputs[role] for role in wanted if role in inputs}
         work = enqueue(
             session,
             type=WorkType.ANALYSIS,
@@ -127,4 +130,14 @@ def _canonical_digests(session: Session, audit_id: UUID) -> tuple[UUID, str, dic
     ).all()
     if model is None or any(digest is None for _, digest in inputs):
         return None
-    return model_id, model, {role: digest for role, digest in inputs if digest is not None}
+    earlier = session.execute(
+        select(Input.role, Analysis).join(Analysis, Input.analysis_id == Analysis.id).where(Input.audit_id == audit_id)
+    ).all()
+    found = {role: digest for role, digest in inputs if digest is not None}
+    return model_id, model, found | {role: result_digest(session, analysis) for role, analysis in earlier}
+
+
+def result_digest(session: Session, analysis: Analysis) -> str:
+    """What an earlier analysis is as an input: which computation it was, and the values per example that it gave."""
+    arrays = session.scalar(select(Artifact.digest).where(Artifact.analysis_id == analysis.id, Artifact.name == ARRAYS))
+    return digest_of_value({"analysis": analysis.digest, "arrays": arrays})

@@ -14,6 +14,7 @@ from service.contracts.outcome import Outcome
 from service.contracts.section import Section
 from service.contracts.vocabulary import METRICS
 from tests.workers import subjects
+from tests.workers.comparison.made import answered, pair
 from tests.workers.subjects import Answer, answer, context
 from workers.analyses import KINDS
 from workers.catalog import document
@@ -29,8 +30,14 @@ SUBJECTS = {
     "attends": subjects.attends,
     "speaks": subjects.speaks,
     "rows": subjects.rows,
+    "two versions": lambda: pair(answered("1", [True] * 40), answered("2", [True, False] * 20)),
 }
-OF_FAMILY = {"attends": ("attention",), "speaks": ("attention", "lime", "robustness_text"), "rows": ("robustness",)}
+OF_FAMILY = {
+    "two versions": ("comparison",),
+    "attends": ("attention",),
+    "speaks": ("attention", "lime", "robustness_text"),
+    "rows": ("robustness",),
+}
 """Subjects that only some kinds, or those of some families, are asked of: the others have enough in those above."""
 
 # torch speaks of other accelerators when a recurrent layer is taken apart

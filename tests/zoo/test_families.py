@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lamina.zoo.asked import KINDS
 from lamina.zoo.cells import FORMS, NAMES, cells, family_of
 from lamina.zoo.record import changed, read, worse
-from workers.analyses import KINDS
 
 RECORD = read(Path(__file__).parent / "cells.json")
 QUICK = ("mlp", "siamese", "int8")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from lamina.zoo.asked import KINDS
 from lamina.zoo.cells import NAMES, Cell, family_of
 from lamina.zoo.families import FAMILIES
 from lamina.zoo.parity import CAM, CONDUCTANCE, PRODUCT
 from lamina.zoo.record import as_json, changed, page, read, shown, with_kinds, worse
-from workers.analyses import KINDS
 
 HERE = Path(__file__).parent
 RECORD = read(HERE / "cells.json")

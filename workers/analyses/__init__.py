@@ -3,6 +3,7 @@
 from workers.analyses import (
     accuracy,
     attention_rollout,
+    compare,
     corruption,
     input_x_gradient,
     integrated_gradients,
@@ -35,6 +36,7 @@ from workers.kind import Registry
 
 KINDS = Registry(
     accuracy.KIND,
+    compare.KIND,
     layer_activation.KIND,
     layer_gradient_x_activation.KIND,
     layer_gradcam.KIND,

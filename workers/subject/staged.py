@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import safetensors.torch
 import torch
 
 from service.contracts.facts import Bounds, InputFacts, ModelFacts
-from service.contracts.job import Analyse, StagedDataset
+from service.contracts.job import Analyse, StagedAnalysis, StagedDataset
 from service.contracts.problem import Fault
 from workers.kind import AnalysisError
 from workers.subject.data.dataset import read_dataset
@@ -15,7 +16,7 @@ from workers.subject.digest import digest_of_file
 from workers.subject.formats import FORMATS
 from workers.subject.network import Loaded
 from workers.subject.refusal import Refusal
-from workers.subject.subject import Examples, Subject
+from workers.subject.subject import Earlier, Examples, Subject
 
 
 class Disagreement(AnalysisError):
@@ -51,6 +52,7 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
             columns = tuple(each for each in staged.facts.columns if each.role == "feature")
             made = as_read(read, loaded, job.model.facts, device)  # a tokenizer may refuse a text
             examples[role] = replace(made, columns=columns)
+        earlier = {role: _earlier(role, staged, folder) for role, staged in job.analyses.items()}
     except Refusal as refusal:
         raise AnalysisError(refusal.code, refusal.detail, remedy=refusal.remedy) from refusal
     return Subject(
@@ -65,7 +67,16 @@ def subject_of(job: Analyse, folder: Path) -> Subject:
         tokenizer=loaded.tokenizer,
         outputs=loaded.names,
         pad=loaded.pad,
+        earlier=earlier,
     )
+
+
+def _earlier(role: str, staged: StagedAnalysis, folder: Path) -> Earlier:
+    """What an earlier analysis kept. The file was checked when it was stored, and is data all the same."""
+    if staged.file is None or staged.file_digest is None:
+        return Earlier(staged=staged, arrays={})
+    path = _sound(folder / staged.file, staged.file_digest, f"the analysis in the role {role}")
+    return Earlier(staged=staged, arrays=safetensors.torch.load_file(path))
 
 
 def as_read(read: Examples, loaded: Loaded, facts: ModelFacts, device: torch.device) -> Examples:

@@ -1,12 +1,13 @@
 """What is being audited? The loaded network, its examples in raw units, and what its owner declared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from service.contracts.facts import Column, InputFacts, ModelFacts
+from service.contracts.job import StagedAnalysis
 from service.contracts.manifest import ModelManifest
 from workers.subject.network import Tokenizer
 
@@ -42,6 +43,14 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """An analysis that was made before, in a role: what it was, and the arrays that it kept per example."""
+
+    staged: StagedAnalysis
+    arrays: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A network in eval mode with frozen parameters, and examples by role.
 
@@ -61,6 +70,7 @@ class Subject:
     tokenizer: Tokenizer | None = None
     outputs: tuple[str, ...] = ()
     pad: int | None = None
+    earlier: Mapping[str, "Earlier"] = field(default_factory=dict)
 
     @property
     def declared(self) -> tuple[InputFacts, ...]:

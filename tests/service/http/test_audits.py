@@ -20,7 +20,7 @@ def test_an_audit_is_accepted_and_queued(ask: Asker, world: World) -> None:
     shown = answer.json
     assert (shown["title"], shown["state"], shown["counts"]) == ("before release", "queued", {"queued": 1})
     assert (shown["model_name"], shown["model_version"], shown["report_ready"]) == ("net", "1", False)
-    assert shown["inputs"] == [{"role": "evaluation", "dataset": str(dataset), "name": "table 1"}]
+    assert shown["inputs"] == [{"role": "evaluation", "dataset": str(dataset), "analysis": None, "name": "table 1"}]
     # Defaults are filled in, since they are part of what is computed.
     assert shown["analyses"][0]["parameters"] == {"steps": 8, "rule": "trapezoid", "scale": 1.0}
     assert ask.get(answer.headers["Location"]).json == shown
@@ -94,7 +94,6 @@ def test_faults_of_form_come_at_once_at_their_places(ask: Asker) -> None:
         "invalid",
         "/model",
         "/inputs/judge",
-        "/inputs/judge/dataset",
         "/analyses/0/kind",
         "/titel",
     )
