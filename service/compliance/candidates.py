@@ -28,6 +28,7 @@ class Point:
     model: UUID
     model_version: str
     kind: str
+    kind_version: int
     metric: str
     layer: str | None
     class_name: str | None
@@ -59,7 +60,7 @@ class Pool:
 
     `models`: the versions whose canonical bytes are those assessed. `points`: kind and metric -> measurements;
     `parameters`: analysis -> what it was run with; `broken`: analyses that do not verify; `baseline`: series key -> the
-    approved baseline's measurement; `runs`: kind -> runs in the window.
+    approved baseline's measurement; `runs`: kind -> runs in the window; `versions`: kind -> the version it is at now.
     """
 
     models: frozenset[UUID]
@@ -71,6 +72,7 @@ class Pool:
     broken: frozenset[UUID] = frozenset()
     baseline: Mapping[str, Point] = field(default_factory=dict)
     runs: Mapping[str, Runs] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def answer(requirement: Requirement, kinds: frozenset[str], pool: Pool, *, fresh: int) -> Found:
@@ -99,7 +101,7 @@ def _answered(requirement: Requirement, kinds: frozenset[str], pool: Pool, oldes
     if not sound:
         return Found(missing=Why.UNVERIFIED)
     chosen = _latest(requirement, sound, oldest)
-    notes = _notes(chosen, [point for point in fitting if point.analysis in pool.broken])
+    notes = _notes(chosen, [point for point in fitting if point.analysis in pool.broken], pool.versions)
     if requirement.over == "total":
         return Found(evidence=_total(requirement, sound, chosen, oldest), note="; ".join(notes))
     return _against(requirement, chosen, pool, notes)
@@ -141,11 +143,16 @@ def _total(requirement: Requirement, sound: Sequence[Point], chosen: Sequence[Po
     return _plain(requirement, last).model_copy(update={**changed, "measured": last.value, "said": said})
 
 
-def _notes(chosen: Sequence[Point], broken: Sequence[Point]) -> list[str]:
-    """A later run that does not verify is not counted, and not passed over in silence."""
+def _notes(chosen: Sequence[Point], broken: Sequence[Point], versions: Mapping[str, int]) -> list[str]:
+    """What does not verify is not passed over in silence, nor that a number was computed in an earlier way."""
     newest = max(point.at for point in chosen)
     later = {point.analysis for point in broken if point.at >= newest}
-    return [f"{len(later)} later analyses do not verify and do not count"] if later else []
+    notes = [f"{len(later)} later analyses do not verify and do not count"] if later else []
+    earlier = {(p.kind, p.kind_version) for p in chosen if p.kind_version < versions.get(p.kind, p.kind_version)}
+    notes += [
+        f"taken with version {version} of {kind}, which is at {versions[kind]}" for kind, version in sorted(earlier)
+    ]
+    return notes
 
 
 def _age_of(point: Point) -> tuple[datetime, str]:
@@ -303,6 +310,7 @@ def point_of(row: Any, versions: Mapping[UUID, str]) -> Point:
         model=row.model_id,
         model_version=versions.get(row.model_id, row.model_version),
         kind=row.kind,
+        kind_version=row.kind_version,
         metric=row.metric,
         layer=row.layer,
         class_name=row.class_name,

@@ -99,6 +99,7 @@ def _pool(session: Session, asked: Asked, *, tier: str, needs: Sequence[Requirem
         broken=asked.broken,
         baseline=fixed,
         runs=_runs(session, asked),
+        versions=asked.measurable.versions,
     )
 
 

@@ -42,10 +42,11 @@ class Library(Value):
 
 @dataclass(frozen=True, slots=True)
 class Measurable:
-    """Which kinds there are, of which family, and which metric is measured by which of them."""
+    """Which kinds there are, of which family and version, and which metric is measured by which of them."""
 
     families: Mapping[str, str]
     metrics: Mapping[str, frozenset[str]]
+    versions: Mapping[str, int]
 
     @classmethod
     def of(cls, kinds: Catalog) -> "Measurable":
@@ -55,7 +56,8 @@ class Measurable:
             for metric in kind.metrics:
                 found.setdefault(metric, set()).add(name)
         families = {name: kind.family for name, kind in kinds.kinds().items()} | {REPLAY: REPLAY}
-        return cls(families, {metric: frozenset(names) for metric, names in found.items()})
+        metrics = {metric: frozenset(names) for metric, names in found.items()}
+        return cls(families, metrics, kinds.versions())
 
     def by(self, requirement: Requirement) -> frozenset[str]:
         """The kinds whose measurements can answer a requirement; none, where nothing measures it yet."""

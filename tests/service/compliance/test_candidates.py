@@ -41,6 +41,7 @@ def point(value: float, low: float | None = None, high: float | None = None, *, 
         "model": MODEL,
         "model_version": "1",
         "kind": "accuracy",
+        "kind_version": 1,
         "metric": "clean_accuracy",
         "layer": None,
         "class_name": None,
@@ -173,6 +174,13 @@ def test_what_does_not_verify_does_not_count_and_is_not_passed_over() -> None:
     assert found_in(need(), tampered, broken=frozenset({tampered.analysis})).missing is Why.UNVERIFIED
     earlier = found_in(need(), point(0.5, age=9), point(0.9, age=2), broken=frozenset({point(0.5, age=9).analysis}))
     assert earlier.note == ""
+
+
+def test_a_number_that_was_computed_in_an_earlier_way_says_so() -> None:
+    assert (
+        found_in(need(), point(0.9), versions={"accuracy": 2}).note == "taken with version 1 of accuracy, which is at 2"
+    )
+    assert found_in(need(), point(0.9), versions={"accuracy": 1}).note == ""
 
 
 # --- relative to what is declared ------------------------------------------------------------------------------------
