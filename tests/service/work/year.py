@@ -81,7 +81,7 @@ REPORTS = {
 NEVER = ("2026-03-29 01:30", "2026-04-05 01:30", "2026-10-25 01:30", "2026-11-01 06:30", "2026-11-08 05:30")
 MISSED = [date(2026, 8, day) for day in (2, 9, 16)]
 DARK_FROM, DARK_UNTIL = utc("2026-07-27 00:00"), utc("2026-08-23 12:00")
-SCHEDULER_KILLED, WORKER_KILLED = date(2026, 6, 7), date(2026, 4, 12)
+SCHEDULER_KILLED, WORKER_KILLED = utc("2026-06-07 00:30"), utc("2026-04-12 00:40")
 KINDS = {"credit": ("accuracy", "layer_conductance"), "scanner": ("accuracy", "robustness")}
 FELL_OVER = Reason(code="kind-failed", detail="The kind raised an error.", permanent=True)
 
@@ -133,7 +133,8 @@ class Year:
     granter: UUID
     reviewer: UUID
     schedules: dict[tuple[str, str], UUID] = field(default_factory=dict)
-    together: int = 0
+    dead: int = 0
+    ticks: int = 0
     flipped: UUID | None = None
     digest: str = ""
 
@@ -193,7 +194,7 @@ class Year:
 
     def due(self) -> None:
         """One thing is due; it is begun, worked on and reported."""
-        if self.office.clock.now() == AUDITS["credit"][SUNDAYS.index(SCHEDULER_KILLED)]:
+        if self.office.clock.now() == SCHEDULER_KILLED:
             self.kill_scheduler()
         assert self.tick() == 1, f"not one thing fired at {self.office.clock.now()}"
         self.carry_on()
@@ -206,19 +207,18 @@ class Year:
     def carry_on(self) -> None:
         clock = self.office.clock
         clock.advance(10 * MINUTE)
-        if clock.now().date() == WORKER_KILLED and self.queued():
+        if clock.now() == WORKER_KILLED:
             self.kill_worker()
-        for number, (work, analysis) in enumerate(self.queued()):
+        for number, analysis in enumerate(self.queued()):
             self.end(self.claim(analysis, f"worker {number}"), analysis)
-            assert work is not None
-        for reporter in self.reporters():
+        for reporter in self.reporters(pages=clock.now() > REPORTS["credit"][-1]):
             reporter.make_due(threading.Event())
 
     def tick(self) -> int:
         """Both schedulers look: by turns one after the other, and at once."""
         tickers = [self.ticker(self.office.database), self.ticker(self.beside)]
-        self.together += 1
-        if self.together % 2:
+        self.ticks += 1
+        if self.ticks % 2:
             return sum(ticker.tick() for ticker in tickers)
         gate, counted, fallen = threading.Barrier(2), [], []
 
@@ -251,15 +251,17 @@ class Year:
                 starter.start(session, schedule, slot)
                 raise Killed
 
+        self.dead += 1
         with pytest.raises(Killed):
             self.ticker(self.office.database, Falls()).tick()
         assert self.queued() == []
 
     def kill_worker(self) -> None:
         """It claims work and is never heard of again; what it brings after its lease is refused."""
-        _, analysis = self.queued()[0]
+        self.dead += 1
+        analysis = self.queued()[0]
         dead = self.claim(analysis, "the dead")
-        assert self.claim_or_none(analysis, "early") is None
+        assert self.office.claim_subject(analysis, "too early") is None
         self.office.clock.advance(LEASE + SECOND)
         with system_session(self.office.database) as session:
             assert reap(session, now=self.office.clock.now()).requeued == 1
@@ -267,20 +269,18 @@ class Year:
         with pytest.raises(LeaseLost):
             self.end(dead, analysis)
 
-    def queued(self) -> list[tuple[UUID, UUID]]:
+    def queued(self) -> list[UUID]:
         with system_session(self.office.database, writes=False) as session:
-            rows = session.execute(
-                select(Work.id, Work.subject_id)
-                .where(Work.type == WorkType.ANALYSIS.value, Work.state == WorkState.QUEUED.value)
-                .order_by(Work.id)
+            return list(
+                session.scalars(
+                    select(Work.subject_id)
+                    .where(Work.type == WorkType.ANALYSIS.value, Work.state == WorkState.QUEUED.value)
+                    .order_by(Work.id)
+                )
             )
-            return [(work, subject) for work, subject in rows]
-
-    def claim_or_none(self, analysis: UUID, owner: str) -> Claim | None:
-        return self.office.claim_subject(analysis, owner)
 
     def claim(self, analysis: UUID, owner: str) -> Claim:
-        held = self.claim_or_none(analysis, owner)
+        held = self.office.claim_subject(analysis, owner)
         assert held is not None
         return held
 
@@ -309,10 +309,11 @@ class Year:
                 settings=office.settings,
             )
 
-    def reporters(self) -> list[ComplianceReporter]:
+    def reporters(self, *, pages: bool) -> list[ComplianceReporter]:
+        """One on each database."""
         made = self.office.reporter()
         whole = {each.name: getattr(made, each.name) for each in dataclasses.fields(made)}
-        kind = ComplianceReporter if self.office.clock.now() > REPORTS["credit"][-1] else WithoutPages
+        kind = ComplianceReporter if pages else WithoutPages
         return [kind(**whole), kind(**{**whole, "database": self.beside, "owner": "the other scheduler"})]
 
     # What people do.
@@ -411,6 +412,3 @@ class Year:
 
     def who(self) -> dict[str, Any]:
         return {"tenant": self.office.tenant, "principal": self.office.principal, "now": self.office.clock.now()}
-
-
-SUNDAYS = [date(2026, 3, 8) + 7 * DAY * number for number in range(52)]
