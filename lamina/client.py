@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 from pydantic import JsonValue, ValidationError
 
+from lamina.client_compliance import ComplianceCalls
 from lamina.home import address
 from lamina.transport import ApiProblem, ClientError, NotOurs, Transport, Unreachable
 from service.contracts.api import (
@@ -72,7 +73,7 @@ class DeadlinePassed(ClientError, TimeoutError):
     exit_code = 4
 
 
-class Client:
+class Client(ComplianceCalls):
     """One service, seen with one key. A context manager; not shared between threads."""
 
     def __init__(

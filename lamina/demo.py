@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from lamina import demo_robustness, demo_text
+from lamina import demo_compliance, demo_robustness, demo_text
 from lamina.client import Client
 from lamina.commands.audits import failures, follow
 from lamina.commands.serving import first_key
@@ -33,7 +33,7 @@ Analyses = dict[str, dict[str, JsonValue]]
 MARK = "made-by-lamina-demo"
 TENANT, PRINCIPAL = "demo", "demo"
 VERIFIED_LAYERS = 2
-LAYERS: Analyses = {"layer_conductance": {"verify": VERIFIED_LAYERS}}
+LAYERS: Analyses = {"layer_conductance": {"verify": VERIFIED_LAYERS}, "accuracy": {}}
 """What every version with its own layers is asked."""
 PREDICTIONS: dict[str, Analyses] = {
     "digits-cnn": {"lime_image": {"examples": 2}},
@@ -168,7 +168,8 @@ def _audit(client: Client, made: Sequence[Made], home: Path) -> list[Path]:
         _show_history(client, name)
     for view in ended:
         demo_robustness.show(client, view)
-    return [_report(client, view, home) for view in ended]
+    reports = [_report(client, view, home) for view in ended]
+    return [*reports, *demo_compliance.show(client, ended, home)]
 
 
 def _submitted(client: Client, made: Made) -> list[AuditView]:
