@@ -76,7 +76,10 @@ def key_id_of(public: bytes) -> str:
 def signature_holds(public: bytes, signature: str, content: bytes) -> bool:
     """Whether a base64 signature over some bytes was made with the private half of a raw public key."""
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature, validate=True), content)
+        written = base64.b64decode(signature, validate=True)
+        if base64.b64encode(written).decode() != signature:
+            return False  # base64 has more than one text for some bytes: one signature is to have one
+        Ed25519PublicKey.from_public_bytes(public).verify(written, content)
     except (InvalidSignature, ValueError, binascii.Error):
         return False
     return True

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.contracts.base import digest_of_value
 from service.evidence.heads import SignedHead
 from service.evidence.log_check import UNREADABLE, Finding, check_log, events_of, read_rows
 from service.store.base import Base
@@ -25,7 +26,7 @@ from service.store.ledger import (
     points_evidence,
     points_key,
 )
-from service.store.tables import Artifact, Blob, Dataset, Measurement, Model
+from service.store.tables import Analysis, Artifact, Blob, Dataset, Event, Measurement, Model
 from service.store.tables_compliance import ReportFile
 
 NO_VALUE = "it holds what no row of this service can: it was changed"
@@ -43,6 +44,32 @@ def bound_by(session: Session, tenant: UUID) -> dict[str, Any]:
         if isinstance(said, dict):
             found |= said
     return found
+
+
+def asked_for(session: Session, tenant: UUID) -> dict[str, Mapping[str, Any]]:
+    """What each analysis was asked for as, by id, in the words of the events that submitted them."""
+    statement = select(Event).where(Event.tenant == tenant, Event.subject_type == "audit", Event.action == "submitted")
+    events, _ = read_rows(session, statement, Event)
+    found: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        said = event.detail.get("analyses") if isinstance(event.detail, dict) else None
+        if isinstance(said, list):
+            found |= {str(each.get("analysis")): each for each in said if isinstance(each, dict)}
+    return found
+
+
+def check_asked(rows: Iterable[Analysis], asked: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Analyses that have not ended: what was asked for binds them until their end does, and they hold nothing yet."""
+    for row in rows:
+        said = asked.get(str(row.id))
+        if said is None:
+            yield Finding("analysis", str(row.id), "no event speaks of it: it was put in past the service")
+        elif (row.kind, row.parameters_digest) != (said.get("kind"), said.get("parameters_digest")) or (
+            digest_of_value(row.parameters) != row.parameters_digest
+        ):
+            yield Finding("analysis", str(row.id), "it is not what was asked for: it was changed")
+        elif any(part is not None for part in (row.outcome, row.section, row.provenance, row.reason)):
+            yield Finding("analysis", str(row.id), "it holds what it came to, and no event tells of its end")
 
 
 def check_rows(rows: Iterable[Base], bound: Bound) -> Iterator[Finding]:
@@ -132,6 +159,14 @@ def _check_table(session: Session, tenant: UUID, table: Any, bound: Bound) -> tu
     """What is wrong in one table, and the keys of the rows that are there."""
     rows, found = read_rows(session, select(table).where(table.tenant == tenant), table)
     unread = {f"{each.table}:{each.row}" for each in found}
+    if table is Analysis:
+        asked = asked_for(session, tenant)
+        open_rows = [row for row in rows if row.ended_at is None and evidence_key(row) not in bound]
+        here = {evidence_key(row) for row in rows}
+        gone = sorted(asked.keys() - {key.partition(":")[2] for key in here | unread})
+        found += check_asked(open_rows, asked)
+        found += (Finding("analysis", name, "it was asked for, and it is gone") for name in gone)
+        return [*found, *check_rows([row for row in rows if row not in open_rows], bound)], unread | here
     if table is not Measurement:
         return [*found, *check_rows(rows, bound)], unread | {evidence_key(row) for row in rows}
     points: dict[UUID, list[Measurement]] = {}

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from service.contracts.base import Value, canonical_json, digest_of, digest_of_value
 from service.evidence import dsse
-from service.evidence.bundle import DRAWN, FORMS, FORMS_TYPE, SUMS, drawn_forms
+from service.evidence.bundle import DRAWN, FORMS, FORMS_TYPE, SUMS, drawn_forms, written
 from service.evidence.chain import Entry, raw
 from service.evidence.heads import SignedHead, head_holds
 from service.evidence.keys import key_id_of, signature_holds
@@ -27,6 +27,10 @@ MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30
 MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
+WRITTEN = {
+    *("report.dsse.json", FORMS, "evidence/manifest.json", "events.json", "proofs.json", "head.json", "keys.json"),
+    "sign-offs.json",
+}
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a stranger's JSON can raise; pydantic's errors and ours are ValueErrors."""
 
@@ -143,7 +147,7 @@ def _sums(bundle: _Bundle) -> Iterator[str]:
 def _keys(bundle: _Bundle) -> Iterator[str]:
     for each in bundle.json("keys.json"):
         public = bytes.fromhex(each["ed25519"])
-        if key_id_of(public) != each["id"]:
+        if (key_id_of(public), public.hex()) != (each["id"], each["ed25519"]):
             yield f"the key {each['id'][:80]} is not the key that is given for it"
         else:
             bundle.keys[each["id"]] = public
@@ -158,6 +162,13 @@ def _twin(bundle: _Bundle) -> Iterator[str]:
     content = bundle.members[TWIN]
     if canonical_json(json.loads(content)) != content:
         yield "report.json is not in canonical form (RFC 8785): it was written again"
+
+
+def _written_once(bundle: _Bundle) -> Iterator[str]:
+    """JSON has many ways to write one value, and readers differ on odd ones: only ours is taken."""
+    for name in sorted(WRITTEN & bundle.members.keys()):
+        if written(json.loads(bundle.members[name])) != bundle.members[name]:
+            yield f"{name} is not in the form it was written in"
 
 
 def _statement(bundle: _Bundle) -> Iterator[str]:
@@ -209,7 +220,10 @@ def _head(bundle: _Bundle) -> Iterator[str]:
 
 def _events(bundle: _Bundle) -> Iterator[str]:
     head = SignedHead.model_validate(bundle.json("head.json")).head
-    paths = {proof["number"]: [bytes.fromhex(each) for each in proof["path"]] for proof in bundle.json("proofs.json")}
+    proofs = bundle.json("proofs.json")
+    paths = {proof["number"]: [bytes.fromhex(each) for each in proof["path"]] for proof in proofs}
+    if [{"number": number, "path": [each.hex() for each in path]} for number, path in paths.items()] != proofs:
+        yield "proofs.json holds more than proofs, each once"
     for link in CITED.validate_python(bundle.json("events.json")):
         bundle.links[link.number] = link
         if link.entry.tenant != head.tenant:
@@ -273,7 +287,10 @@ def _described(analysis: str, piece: Mapping[str, Any], document: bytes, link: C
 
 def _points(bundle: _Bundle, analysis: str, bound: Any) -> Iterator[str]:
     name = f"evidence/measurements/{analysis}.jsonl"
-    lines = bundle.members.get(name, b"").splitlines()
+    content = bundle.members.get(name, b"")
+    lines = content.split(b"\n")[:-1]
+    if b"".join(line + b"\n" for line in lines) != content:
+        yield f"{name} does not end with a line's end: something was added or cut off"
     size = max(1, -(-len(lines) // MOST_POINT_DIGESTS))
     found = [digest_of(b"\n".join(lines[start : start + size])) for start in range(0, len(lines), size)]
     wanted = bound if isinstance(bound, list) else []
@@ -353,6 +370,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Bundle], Iterator[str]]], ...] = (
     ("every file is the one that was packed", _sums),
     ("keys are what their ids say", _keys),
     ("the twin is in canonical form", _twin),
+    ("every other list is in the form it was written in", _written_once),
     ("the statement is signed and speaks of this report", _statement),
     ("page and document are those that were signed", _forms),
     ("the head of the log is signed", _head),
