@@ -8,10 +8,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.clock import Clock
@@ -53,7 +55,11 @@ class Ticker:
     starts: Starts
 
     def tick(self) -> int:
-        """Take every step that is due now; returns how many slots were written or tried again."""
+        """Take every step that is due now; returns how many slots were written or tried again.
+
+        A step that fails (the database, a zone that is gone) is undone and taken again by the next tick; it does not
+        keep others from being taken, and the first such error is raised after them.
+        """
         now = self.clock.now()
         with system_session(self.database, writes=False) as session:
             due = session.scalars(
@@ -71,9 +77,20 @@ class Ticker:
             waiting = session.scalars(
                 select(Slot.id).where(Slot.state == "waiting", Slot.created_at <= now).order_by(Slot.id)
             ).all()
-        written = sum(self._on_time(schedule, now) for schedule in due)
-        written += sum(self._on_events(schedule, now) for schedule in watching)
-        return written + sum(self._again(slot, now) for slot in waiting)
+        steps = [
+            *(partial(self._on_time, schedule) for schedule in due),
+            *(partial(self._on_events, schedule) for schedule in watching),
+            *(partial(self._again, slot) for slot in waiting),
+        ]
+        written, errors = 0, []
+        for step in steps:
+            try:
+                written += step(now)
+            except Exception as error:  # noqa: BLE001  # raised below, once the others have had their turn
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return written
 
     def _on_time(self, schedule_id: UUID, now: datetime) -> int:
         with system_session(self.database) as session:
@@ -147,6 +164,20 @@ class Ticker:
             slot.state = "waiting" if again else "missed" if error.later else "failed"
             slot.reason = error.reason.model_dump(mode="json")
             log.warning("schedule %s: slot %s was not started: %s", row.id, slot.key, error.reason.code)
+        except SQLAlchemyError:
+            raise  # the slot is undone with it, and the next tick writes both
+        except Exception as error:
+            slot.state, slot.reason = "failed", _broke(error).model_dump(mode="json")
+            log.exception("schedule %s: slot %s was not started", row.id, slot.key)
+
+
+def _broke(error: Exception) -> Reason:
+    """What is told of a fault of ours: trying again every few seconds would hold it up, and the others with it."""
+    return Reason(
+        code="schedule-start-failed",
+        detail=f"It could not be started: {type(error).__name__}. The scheduler's log has the trace.",
+        remedy="Run the schedule by hand once the cause is mended.",
+    )
 
 
 def run_now(session: Session, row: Schedule, starts: Starts, *, key: str, actor: UUID, now: datetime) -> Slot:

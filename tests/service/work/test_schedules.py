@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service.clock import FixedClock
 from service.contracts.schedules import ScheduleSubmission
 from service.schedule.tick import Ticker
+from service.schedule.times import BadTime
 from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Audit, Event, Principal
@@ -169,6 +170,45 @@ def test_what_cannot_be_started_is_told_in_the_slot_and_the_schedule_goes_on(off
     last = slots(office, schedule)[-1]
     assert last.reason is not None
     assert last.reason["code"] == "schedule-maker-disabled"
+
+
+def test_a_fault_in_starting_one_is_told_in_its_slot_and_the_others_start(
+    office: Office, clock: FixedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.ready_pair()
+    first, second = scheduled(office), scheduled(office)
+    starter = Starter(clock=office.clock, settings=office.settings, catalog=office.catalog)
+
+    class Breaks:
+        def start(self, session: Session, row: Schedule, slot: Slot) -> None:
+            starter.start(session, row, slot)
+            if row.id == first:
+                raise KeyError("what the customer wrote")
+
+    clock.set(due(office, first))
+    assert ticker(office, Breaks()).tick() == 2
+    (slot,), (other,) = slots(office, first), slots(office, second)
+    assert (slot.state, slot.audit_id, other.state) == ("failed", None, "started")
+    assert slot.reason is not None
+    assert (slot.reason["code"], "customer" in slot.reason["detail"]) == ("schedule-start-failed", False)
+    assert "what the customer wrote" in caplog.text
+    with system_session(office.database) as session:
+        assert session.scalars(select(Audit.id)).all() == [other.audit_id]
+
+
+def test_a_schedule_whose_step_fails_keeps_no_other_from_its_own(office: Office, clock: FixedClock) -> None:
+    office.ready_pair()
+    lost, sound = scheduled(office), scheduled(office)
+    clock.set(due(office, lost))
+    with system_session(office.database) as session:
+        session.get_one(Schedule, lost).zone = "Europe/Atlantis"
+    with pytest.raises(BadTime, match="Europe/Atlantis"):
+        ticker(office).tick()
+    assert (len(slots(office, lost)), len(slots(office, sound))) == (0, 1)
+    with system_session(office.database) as session:
+        session.get_one(Schedule, lost).zone = "Europe/Berlin"
+    assert ticker(office).tick() == 1
+    assert [slot.state for slot in slots(office, lost)] == ["started"]
 
 
 def test_a_full_queue_is_waited_for_and_then_the_slot_is_missed(office: Office, clock: FixedClock) -> None:
