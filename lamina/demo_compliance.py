@@ -93,7 +93,7 @@ def _demand(client: Client) -> None:
             overrides=(
                 Override(
                     control="ROB-02",
-                    n=300,
+                    n=200,
                     owner="demo",
                     reason="The demo's test data have no more examples than these.",
                 ),

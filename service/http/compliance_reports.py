@@ -1,10 +1,13 @@
 """Endpoints of compliance reports: ask for one, read its forms, sign it off, hand out an expiring link."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
 from flask import Response
-from pydantic import Field
+from pydantic import Field, JsonValue
 from sqlalchemy.orm import Session
 
 from service.compliance.load import shipped
@@ -19,6 +22,7 @@ from service.contracts.compliance_reports import (
     SignOffSubmission,
     SignOffView,
 )
+from service.evidence.bundle import with_sign_offs
 from service.http.compliance_views import FORMS, show_report, show_sign_off
 from service.http.endpoint import (
     ETAG,
@@ -43,7 +47,7 @@ from service.store.ledger import record
 from service.store.tables_compliance import ComplianceReport, ReportFile
 from service.work.compliance_reports import revise_report, submit_report
 from service.work.refusals import Conflict
-from service.work.sign_off import NotNow, NotYou, OtherTwin, Signing, sign_off
+from service.work.sign_off import NotNow, NotYou, OtherTwin, Signing, sign_off, statement_of
 
 MEDIA_TYPES = ("text/html", "application/pdf", "application/json", "application/vnd.in-toto+json", "application/zip")
 MADE = (LOCATION, RETRY_AFTER)
@@ -174,7 +178,8 @@ def get_compliance_report_file(call: Call[FileQuery, None]) -> Response:
     """
     with call.reads() as session:
         file = _file(session, _row(session, call.id), call.query.form)
-    return _sent(call, file, call.caller.tenant)
+        signed = _signed(session, call.id) if call.query.form == "zip" else []
+    return _zipped(call, file, signed) if signed else _sent(call, file, call.caller.tenant)
 
 
 @compliance_reports.endpoint(
@@ -324,6 +329,27 @@ def _file(session: Session, row: ComplianceReport, form: ReportForm) -> ReportFi
     if row.state == "waiting":
         raise Refusal("report-not-ready", "It is being made.", headers={"Retry-After": "2"})
     raise Refusal("report-not-ready", f"This report has no form {form}.", remedy="Read another form of it.")
+
+
+def _signed(session: Session, report_id: UUID) -> list[dict[str, JsonValue]]:
+    """What people signed, with the signatures, as the zip carries it."""
+    return [
+        {**json.loads(statement_of(row)), "key_id": row.key_id, "signature": row.signature}
+        for row in questions.sign_offs(session, report_id)
+    ]
+
+
+def _zipped(call: Call[FileQuery, None], file: ReportFile, signed: Sequence[dict[str, JsonValue]]) -> Response:
+    """The zip with the signatures that were given since it was made."""
+    with call.parts.blobs.open(call.caller.tenant, file.digest) as source:
+        content = with_sign_offs(source.read(), signed)
+    response = Response(content, content_type=file.media_type)
+    response.set_etag(hashlib.sha256(content).hexdigest())
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file.name}"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.make_conditional(call.request)
+    return response
 
 
 def _sent(call: Call[FileQuery, None] | Call[ViewQuery, None], file: ReportFile, tenant: UUID) -> Response:

@@ -1,5 +1,8 @@
 """Compliance reports over HTTP: asked for, read, signed by the right people in the right order, opened by a link."""
 
+import io
+import json
+import zipfile
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +12,9 @@ import pytest
 from service.clock import FixedClock
 from service.contracts.base import digest_of
 from service.contracts.outcome import Measurement
+from service.evidence.bundle import with_sign_offs, zipped
 from service.evidence.own_keys import keys_of
+from service.evidence.verify import verify
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
@@ -102,6 +107,20 @@ def test_it_is_signed_by_people_who_did_not_run_it_in_order(
     assert shown["state"] == "approved"
     assert [each["step"] for each in shown["sign_offs"]] == ["submitted", "reviewed", "approved"]
     assert shown["sign_offs"][-1]["signature"] == approved.json["signature"]
+    bundle = ask.get(f"/v1/compliance-reports/{made['id']}/file?form=zip").data
+    found = verify(bundle)
+    assert found.holds, [check for check in found.checks if check.passed is False]
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        carried = json.loads(archive.read("sign-offs.json"))
+    assert [each["step"] for each in carried] == ["submitted", "reviewed", "approved"]
+    forged = [*carried[:2], carried[2] | {"name": "somebody else"}]
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        whole = {
+            name: archive.read(name) for name in archive.namelist() if name not in ("SHA256SUMS", "sign-offs.json")
+        }
+    failed = [check for check in verify(with_sign_offs(zipped(whole), forged)).checks if check.passed is False]
+    assert [check.name for check in failed] == ["what people signed is this report"]
+    assert "its signature does not hold" in failed[0].said
 
 
 def test_a_superseded_report_is_not_signed(ask: Asker, made: dict[str, Any], colleague: Asker, office: Office) -> None:
