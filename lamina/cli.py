@@ -6,7 +6,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lamina.commands import access, audits, compliance, drafting, making, serving, subjects, verifying, zoo
+from lamina.commands import (
+    access,
+    audits,
+    compliance,
+    drafting,
+    making,
+    reporting,
+    scheduling,
+    serving,
+    subjects,
+    verifying,
+    zoo,
+)
 from lamina.failure import Failure
 
 EXIT_CODES = """Exit codes: 0 done; 1 the audit failed or a requirement was not met; 2 usage, or a part not installed;
@@ -53,7 +65,19 @@ def lamina(
     """Options of every command."""
 
 
-for commands in (making, serving, subjects, drafting, audits, compliance, verifying, access, zoo):
+for commands in (
+    making,
+    serving,
+    subjects,
+    drafting,
+    audits,
+    reporting,
+    scheduling,
+    compliance,
+    verifying,
+    access,
+    zoo,
+):
     commands.register(app)
 
 

@@ -34,7 +34,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(audits, name="audit", rich_help_panel="Audit")
     app.command(rich_help_panel="Audit")(history)
-    app.command(rich_help_panel="Audit")(report)
 
 
 @audits.command("submit")
@@ -60,13 +59,13 @@ def submit(
     required = [Requirement.read(text) for text in require or ()]
     if required and not wait:
         raise Usage("--require needs the end of the audit: leave --no-wait out, or use `lamina audit wait --require`")
-    analyses = tuple(_analysis(text) for text in analyse)
+    analyses = tuple(read_analysis(text) for text in analyse)
     with client(home) as service:
         submission = AuditSubmission(
             title=title,
             model=find_model(service, model).id,
             inputs={
-                role: InputSubmission(dataset=find_dataset(service, name).id) for role, name in map(_input, dataset)
+                role: InputSubmission(dataset=find_dataset(service, name).id) for role, name in map(read_input, dataset)
             },
             analyses=analyses,
         )
@@ -260,7 +259,8 @@ def _show(view: "AuditView", *, as_json: bool) -> None:
     show_table(("analysis", "state", ">progress", "stage", "id"), rows)
 
 
-def _analysis(text: str) -> "AnalysisSubmission":
+def read_analysis(text: str) -> "AnalysisSubmission":
+    """An analysis as KIND or KIND=PARAMETERS. Raises Usage."""
     from pydantic import ValidationError
 
     from service.contracts.api import AnalysisSubmission
@@ -277,7 +277,8 @@ def _analysis(text: str) -> "AnalysisSubmission":
     raise Usage(f"--analysis {text!r}: the parameters must be a JSON object")
 
 
-def _input(text: str) -> tuple[str, str]:
+def read_input(text: str) -> tuple[str, str]:
+    """Role and dataset of ROLE=DATASET. Raises Usage."""
     role, separator, name = text.partition("=")
     if not separator or not name:
         raise Usage(f"--input {text!r}: write ROLE=DATASET, as evaluation=digits-test")

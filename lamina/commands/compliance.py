@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 import typer
 
 from lamina.commands.shown import AsJson, Home, client, remark, say, show_json, show_table
+from lamina.commands.written import moment, submission
 from lamina.failure import Usage, needs
 
 if TYPE_CHECKING:
@@ -148,14 +148,14 @@ def ask(
     """Ask for an exception: 90 days unless said otherwise, 180 at most. Another person decides."""
     from service.contracts.exceptions import WaiverSubmission
 
-    wanted = _submission(
+    wanted = submission(
         WaiverSubmission,
         control=control,
         model_name=model,
         effect="not_applicable" if not_applicable else "waived",
         reason=reason,
         compensating=compensating,
-        expires_at=None if until is None else _moment(until),
+        expires_at=None if until is None else moment(until),
         renews=renews,
     )
     with client(home) as service:
@@ -237,7 +237,7 @@ def attest(
     """State something of a control, as the person whose key this is."""
     from service.contracts.exceptions import AttestationSubmission
 
-    wanted = _submission(
+    wanted = submission(
         AttestationSubmission,
         control=control,
         model_name=model,
@@ -245,7 +245,7 @@ def attest(
         statement=statement,
         document_title=title or ("" if document is None else document.name),
         document_digest=None if document is None else _digest(document),
-        expires_at=_moment(until),
+        expires_at=moment(until),
     )
     with client(home) as service:
         _tell(service.attest(wanted), as_json=as_json)
@@ -320,28 +320,6 @@ def _tell(made: "WaiverView | AttestationView", *, as_json: bool) -> None:
         show_json(made)
     else:
         say(f"{made.control}  {made.state.replace('_', ' ')} until {made.expires_at:%Y-%m-%d}  {made.id}")
-
-
-def _submission(form: type[Any], **given: object) -> Any:
-    """What was typed as the API words it. Raises Usage with the first fault."""
-    from pydantic import ValidationError
-
-    try:
-        return form(**given)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise Usage(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
-
-
-def _moment(text: str) -> datetime:
-    """A day (its beginning, in UTC) or a time with its zone."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Usage(f"{text!r} is no day such as 2026-12-31, nor a time such as 2026-12-31T12:00:00Z") from error
-    if found.tzinfo is None and len(text) > len("2026-12-31"):
-        raise Usage(f"{text!r} has no zone; write {text}Z for UTC")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _digest(file: Path) -> str:

@@ -14,12 +14,23 @@ from lamina.commands.shown import AsJson, Home, remark, say, show_table
 from lamina.failure import NotMet, Usage, needs
 
 if TYPE_CHECKING:
+    from service.evidence.heads import SignedHead
     from service.evidence.verify import Verification
 
 logs = typer.Typer(no_args_is_help=True, help="Check the log of a service, straight in its database.")
 WORDS = {True: "holds", False: "FAILS", None: "not known"}
 KEY_BYTES = 32
 HEXADECIMAL = re.compile(r"[0-9a-fA-F]{64}")
+
+
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        help="A key you trust: a file (64 hexadecimal digits, or what /.well-known/lamina-keys.json serves), the "
+        "digits themselves, or, of a zip, the key's id (sha256:...). May be given again.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     report: Annotated[Path, typer.Argument(help="The zip of a compliance report.", dir_okay=False)],
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A key you trust: a file (64 hexadecimal digits, or what /.well-known/lamina-keys.json serves), the "
-            "digits themselves, or the key's id (sha256:...). May be given again."
-        ),
-    ] = None,
+    key: Keys = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a compliance report without the service that made it; nothing leaves this machine.
@@ -72,12 +77,18 @@ def verify_log(
         str, typer.Option("--database", "--url", help="SQLAlchemy URL [default: the settings' database].")
     ] = "",
     tenant: Annotated[list[str] | None, typer.Option(help="Name of a tenant; may be given again [all].")] = None,
+    key: Keys = None,
+    head: Annotated[
+        list[Path] | None,
+        typer.Option(help="A head you kept: what /v1/log/head gave, or head.json of a zip.", dir_okay=False),
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Check every event, signed head, row of evidence and stored file of a tenant; ends with 1 if any is not as it was.
 
-    Reads only, and needs the machine itself: the database and the stored files of the settings.
+    Reads only, and needs the machine itself: the database and the stored files of the settings. Whoever owns the
+    database can write a whole log anew, heads and all: only keys and heads kept elsewhere (--key, --head) tell of that.
     """
     with needs("api", "lamina log verify"):
         from lamina.log_check import check_logs
@@ -85,8 +96,10 @@ def verify_log(
         from service.store.blobs import BlobStore
 
     found = operator_settings(home)
+    trusted = {name: public for text in key for name, public in _by_value(text).items()} if key else None
+    kept = [_read_head(file) for file in head or ()]
     with opened(database or found.database_url) as store:
-        results = check_logs(store, BlobStore(found.blobs), tenants=tenant or ())
+        results = check_logs(store, BlobStore(found.blobs), tenants=tenant or (), trusted=trusted, kept=kept)
     rows = [(log.tenant, each.table, each.row, each.said) for log in results for each in log.findings]
     if as_json:
         shown = [dict(zip(("tenant", "table", "row", "said"), row, strict=True)) for row in rows]
@@ -155,3 +168,20 @@ def _read_keys(content: bytes) -> list[bytes]:
     if not keys or any(len(each) != KEY_BYTES for each in keys):
         raise ValueError("there are no keys of 32 bytes in it")
     return keys
+
+
+def _read_head(file: Path) -> "SignedHead":
+    """A head as a zip holds it, or as the API gave it. Raises Usage."""
+    from service.evidence.heads import Head, SignedHead
+
+    try:
+        value: Any = json.loads(file.read_bytes())
+        given = value["head"]
+        if "key_id" in given:  # the API's form is flat
+            members = {name: given[name] for name in Head.model_fields}
+            value = {"head": members, "key_id": given["key_id"], "signature": given["signature"]}
+        return SignedHead.model_validate(value)
+    except OSError as error:
+        raise Usage(f"{file} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Usage(f"{file} holds no signed head, as /v1/log/head gives it or head.json of a zip") from error

@@ -91,7 +91,7 @@ def test_an_audit_that_succeeds_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> 
     result = lamina(*SUBMIT)
     assert result.exit_code == 0, result.output
     sent = json.loads(service.requests[2].content)
-    assert (sent["model"], sent["inputs"]) == (ID, {"evaluation": {"dataset": OTHER}})
+    assert (sent["model"], sent["inputs"]) == (ID, {"evaluation": {"dataset": OTHER, "analysis": None}})
     assert "succeeded" in result.output
 
 

@@ -127,7 +127,7 @@ def test_every_submission_has_an_idempotency_key_of_its_own() -> None:
     assert json.loads(service.requests[0].content) == {
         "title": "audit",
         "model": ID,
-        "inputs": {"evaluation": {"dataset": OTHER}},
+        "inputs": {"evaluation": {"dataset": OTHER, "analysis": None}},
         "analyses": [{"kind": "layer_conductance", "parameters": {"steps": 8}}],
     }
 
