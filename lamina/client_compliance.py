@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from lamina.transport import Transport
-from service.contracts.api import Page
+from service.contracts.api import AuditView, Page
 from service.contracts.base import Value
 from service.contracts.compliance_reports import (
     ComplianceReportSubmission,
@@ -67,6 +67,10 @@ class ComplianceCalls:
     def link_to_compliance_report(self, report: UUID, submission: LinkSubmission) -> LinkView:
         """A link that opens one form of a report without a key until it expires."""
         return self._post(LinkView, f"{REPORTS}/{report}/links", submission)
+
+    def replay(self, analysis: UUID) -> AuditView:
+        """Ask an analysis again, with its stored plan, in an audit of its own."""
+        return self._act(AuditView, f"/v1/analyses/{analysis}/replay")
 
     def make_schedule(self, submission: ScheduleSubmission) -> ScheduleView:
         """Make a schedule of audits or reports."""

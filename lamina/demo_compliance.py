@@ -30,6 +30,7 @@ def show(client: Client, audits: Sequence[AuditView], home: Path) -> list[Path]:
     """
     of_model = [view for view in audits if view.model_name == MODEL]
     _compare(client, of_model)
+    _repeat(client, of_model[-1])
     _demand(client)
     last = of_model[-1]
     report = client.ask_for_compliance_report(
@@ -81,6 +82,20 @@ def _compare(client: Client, audits: Sequence[AuditView]) -> None:
         section = client.analysis(view.analyses[0].id).section
         if section is not None:
             say(f"{view.title}: {section['answer']}")
+
+
+def _repeat(client: Client, audit: AuditView) -> None:
+    """Two analyses asked again, with their stored plans: the same numbers and files must come."""
+    repeated = [client.replay(each.id) for each in audit.analyses if each.kind in COMPARED]
+    ended = follow(client, repeated, DEADLINE_SECONDS)
+    wrong = [f"{view.title}: {line}" for view in ended for line in failures(view)]
+    for view in ended:
+        for point in client.measurements(audit=view.id):
+            if point.metric == "replay_mismatches":
+                say(f"{view.title}: {point.n} numbers and files compared, {point.value:.0f} are otherwise")
+                wrong += [f"{view.title}: it does not repeat"] if point.value else []
+    if wrong:
+        raise NotMet("\n".join(wrong))
 
 
 def _demand(client: Client) -> None:

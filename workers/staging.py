@@ -1,5 +1,6 @@
 """What does a child need on its desk? The job as a value, and the canonical files it names."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,6 +19,7 @@ from service.contracts.job import (
     StagedModel,
 )
 from service.contracts.manifest import CANONICAL, DatasetManifest, ModelManifest
+from service.contracts.provenance import Provenance
 from service.settings import Settings
 from service.store.tables import Analysis, Artifact, Audit, Dataset, Model, Principal
 from service.work.claim import Claim
@@ -87,6 +89,7 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
             facts=DatasetFacts.model_validate(dataset.facts),
             manifest=DatasetManifest.model_validate(dataset.manifest),
         )
+    threads, memory = _plan(session, analyses[0], settings)
     job = Analyse(
         members=tuple(
             Member(
@@ -109,11 +112,24 @@ def stage_analyses(session: Session, claims: Sequence[Claim], settings: Settings
         inputs=inputs,
         analyses=earlier,
         device=settings.device,
-        threads=settings.child_threads,
-        memory_bytes=settings.child_engine_bytes,
+        threads=threads,
+        memory_bytes=memory,
         sandbox_level=level,
     )
     return Staged(job=job, files=files, trusted=_trusted(session, model.created_by))
+
+
+def _plan(session: Session, analysis: Analysis, settings: Settings) -> tuple[int, int]:
+    """Threads and bytes for the engines: the settings', or those that the analysis had which this one repeats.
+
+    A replay is an audit of its own, so its plan is its job's; everything else of a plan follows from these two.
+    """
+    first = None if analysis.replays_id is None else session.get_one(Analysis, analysis.replays_id)
+    if first is None or first.provenance is None:
+        return settings.child_threads, settings.child_engine_bytes
+    kept = Provenance.model_validate_json(json.dumps(first.provenance))
+    memory = kept.plan.get("memory_bytes")
+    return kept.machine.threads, memory if isinstance(memory, int) else settings.child_engine_bytes
 
 
 def _earlier(session: Session, analysis_id: UUID, index: int, files: dict[str, str]) -> StagedAnalysis:

@@ -81,7 +81,7 @@ def create_audit(call: Call[NoQuery, AuditSubmission]) -> Reply:
             settings=call.parts.settings,
             now=call.now,
         )
-        return _accepted(session, made.id)
+        return accepted(session, made.id)
 
     reply = once(call, AuditView, make)
     call.parts.ring()
@@ -152,12 +152,13 @@ def cancel_audit(call: Call[NoQuery, None]) -> Reply:
             cancel(session, call.id, actor=call.caller.principal, now=call.now)
         except LookupError as error:
             raise missing("audit") from error
-        reply = _accepted(session, call.id)
+        reply = accepted(session, call.id)
     call.parts.ring()
     return reply
 
 
-def _accepted(session: Session, audit_id: UUID) -> Reply:
+def accepted(session: Session, audit_id: UUID) -> Reply:
+    """The answer to who asked for an audit, or called it off."""
     session.flush()
     session.expire_all()  # the rows were written around, not through, the objects at hand
     headers = {"Location": f"/v1/audits/{audit_id}", "Retry-After": "1"}

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.catalog import Catalog
 from service.contracts.job import Succeeded
 from service.contracts.manifest import DatasetManifest, ModelManifest
+from service.contracts.outcome import Measurement as Point
 from service.contracts.problem import Reason
 from service.contracts.provenance import Provenance
 from service.contracts.status import WorkState, WorkType
@@ -20,6 +21,8 @@ from service.store.blobs import Stored
 from service.store.holdings import hold, refer
 from service.store.ledger import record
 from service.store.tables import Analysis, Artifact, Audit, Dataset, Model, Work
+from service.work.agreement import KIND as REPLAY
+from service.work.agreement import agreement, point_of
 from service.work.claim import Claim
 from service.work.ending import CANCELLED, audit_of, end_analyses, lock_audits
 from service.work.keep import keep_artifacts, keep_measurements
@@ -88,7 +91,8 @@ def succeed_analysis(
             "provenance": provenance.model_dump(mode="json"),
         },
     )
-    points = keep_measurements(session, analysis, result, now=now)
+    own = _agreement(session, analysis, result, stored, now=now)
+    points = keep_measurements(session, analysis, result, now=now, own=own)
     files = keep_artifacts(session, analysis, result.artifacts, stored, settings=settings, now=now)
     session.refresh(analysis)
     record(
@@ -102,6 +106,36 @@ def succeed_analysis(
         action="kept",
         points={analysis.id: points} if points else None,
     )
+
+
+def _agreement(
+    session: Session, analysis: Analysis, result: Succeeded, stored: Mapping[str, Stored], *, now: datetime
+) -> dict[str, Point]:
+    """Of a replay: how it agrees with what it repeats, as a point of history, and in the log by name."""
+    if analysis.replays_id is None:
+        return {}
+    first = session.get_one(Analysis, analysis.replays_id)
+    again = {"outcome": result.outcome, "provenance": result.provenance.model_dump(mode="json")}
+    files = {file.file: stored[file.file].digest for file in result.artifacts}
+    found = agreement(session, first, again, result.measurements, files)
+    record(
+        session,
+        [],
+        tenant=analysis.tenant,
+        actor=analysis.created_by,
+        now=now,
+        subject_type="analysis",
+        subject_id=analysis.id,
+        action="replayed",
+        detail={
+            "replays": str(first.id),
+            "rule": found.rule,
+            "compared": found.compared,
+            "mismatches": list(found.mismatches[:50]),
+            "more": max(0, len(found.mismatches) - 50),
+        },
+    )
+    return {REPLAY: point_of(found, analysis.kind)}
 
 
 def succeed_inspection(

@@ -63,9 +63,14 @@ def keep_artifacts(
     return rows
 
 
-def keep_measurements(session: Session, analysis: Analysis, result: Succeeded, *, now: datetime) -> list[str]:
-    """A point of history for every number, each on the line that its series key names; returns their evidence."""
-    if not result.measurements:
+def keep_measurements(
+    session: Session, analysis: Analysis, result: Succeeded, *, now: datetime, own: Mapping[str, Point] | None = None
+) -> list[str]:
+    """A point of history for every number, each on the line that its series key names; returns their evidence.
+
+    `own` are points that the service adds, by the kind that they are of.
+    """
+    if not result.measurements and not own:
         return []
     model = session.execute(
         select(Model.id, Model.name, Model.version).join(Audit).where(Audit.id == analysis.audit_id)
@@ -97,6 +102,7 @@ def keep_measurements(session: Session, analysis: Analysis, result: Succeeded, *
         "dataset_digest": dataset_digest,
     }
     rows = [_row(point, shared, beside) for point in result.measurements]
+    rows += [_row(point, {**shared, "kind": kind, "kind_version": 1}, beside) for kind, point in (own or {}).items()]
     session.execute(insert(Measurement), rows)
     return points_evidence(rows)
 

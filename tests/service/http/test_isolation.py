@@ -31,7 +31,7 @@ LISTS = [
     if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
     if endpoint.name not in ("list_kinds", "list_controls", "whoami", *LOG)
 ]
-MADE_LATER = ("/report", "/file", "/revisions")
+MADE_LATER = ("/report", "/file", "/revisions", "/replay")
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
 Ids = dict[str, str]
 
