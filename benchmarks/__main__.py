@@ -26,6 +26,7 @@ PARTS = (
     "intake",
     "stack",
     "history",
+    "compliance",
 )
 
 
