@@ -78,8 +78,8 @@ AT_0002: dict[str, str] = {
     "report_file": "INSERT INTO report_file (id, report_id, name, media_type, digest, size, tenant, created_by,"
     " created_at)"
     f" VALUES ({_id(26)}, {_id(25)}, 'report.json', 'application/json', '{D}', 9, {OWNED})",
-    "verdict": "INSERT INTO verdict (id, report_id, model_name, control, position, as_of, status, waived, value, tenant,"
-    " created_by, created_at)"
+    "verdict": "INSERT INTO verdict (id, report_id, model_name, control, position, as_of, status, waived, value,"
+    " tenant, created_by, created_at)"
     f" VALUES ({_id(27)}, {_id(25)}, 'net', 'ROB-01', 0, 2, 'met', false, 0.30000000000000004, {OWNED})",
     "sign_off": "INSERT INTO sign_off (id, report_id, step, name, role, comment, digest, key_id, signature, tenant,"
     " created_by, created_at)"
