@@ -65,6 +65,13 @@ class Settings(BaseModel):
         3600.0, description="After which a log that has grown gets a newly signed head."
     )
 
+    retention_log_days: Annotated[int, Field(ge=183)] = Field(
+        400, description="Days that the files of an analysis are kept; ten years where a compliance report rests on it."
+    )
+    retention_seconds: Annotated[float, Field(gt=0)] = Field(
+        3600.0, description="Between two looks at what retention has due."
+    )
+
     child_threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Threads of a child on the CPU.")
     child_memory_bytes: Annotated[int, Field(ge=268_435_456)] = Field(
         8_589_934_592, description="Memory cap of a child."

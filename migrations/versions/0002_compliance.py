@@ -74,6 +74,7 @@ def downgrade() -> None:
     else:
         op.execute("DROP TRIGGER event_is_not_deleted")
         op.execute("DROP TRIGGER event_is_not_changed")
+    op.drop_index("ix_artifact_digest", "artifact")
     with op.batch_alter_table("event") as event:
         event.drop_constraint(op.f("uq_event_tenant_chain_number"), type_="unique")
         event.drop_index("ix_event_unsealed")
@@ -139,7 +140,8 @@ def close_the_log_of_postgres() -> None:
 
 
 def what_was_there() -> None:
-    """An analysis may repeat another; an event's place is counted per tenant."""
+    """An analysis may repeat another; an event's place is counted per tenant; files are found by their bytes."""
+    op.create_index("ix_artifact_digest", "artifact", ["tenant", "digest"])
     with op.batch_alter_table("analysis") as analysis:
         analysis.add_column(sa.Column("replays_id", sa.Uuid(), nullable=True))
         analysis.create_index(op.f("ix_analysis_replays_id"), ["replays_id"])

@@ -7,6 +7,7 @@ written after the last such head can be rewritten, with all that hangs on it, by
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.contracts.base import digest_of_value
+from service.evidence.giving_up import given_up, last_ends
 from service.evidence.heads import SignedHead
 from service.evidence.log_check import UNREADABLE, Finding, check_log, events_of, read_rows
+from service.evidence.retention import LOG_FLOOR, too_early
 from service.store.base import Base
 from service.store.blobs import CHUNK, BlobStore
 from service.store.ledger import (
@@ -112,10 +115,14 @@ def check_points(points: Mapping[UUID, Sequence[Measurement]], bound: Bound) -> 
                 yield Finding("measurement", f"{names}{more}", "it is not what the log says of it: it was changed")
 
 
-def check_blobs(blobs: BlobStore, tenant: UUID, rows: Iterable[Blob]) -> Iterator[Finding]:
-    """Held bytes against their digests; deleted ones (with a tombstone) are passed by."""
+def check_blobs(
+    blobs: BlobStore, tenant: UUID, rows: Iterable[Blob], gone: Mapping[str, datetime]
+) -> Iterator[Finding]:
+    """Held bytes against their digests; of those that are gone, the log must tell (`gone`: digest -> when)."""
     for row in rows:
         if row.deleted_at is not None:
+            if gone.get(row.digest) != row.deleted_at:
+                yield Finding("blob", row.digest, "its bytes are marked as given up, and no event tells of that")
             continue
         try:
             found = _rehashed(blobs, tenant, row.digest)
@@ -124,6 +131,19 @@ def check_blobs(blobs: BlobStore, tenant: UUID, rows: Iterable[Blob]) -> Iterato
             continue
         if found != row.digest:
             yield Finding("blob", row.digest, f"its bytes are {found} now: they were changed")
+
+
+def check_retention(session: Session, tenant: UUID, gone: Mapping[str, datetime]) -> Iterator[Finding]:
+    """Bytes that were given up before anybody may, as the times of the log and of the analyses tell."""
+    for digest, ended_at in last_ends(session, tenant, gone):
+        if too_early(gone[digest], ended_at):
+            days = (gone[digest] - ended_at).days
+            yield Finding(
+                "blob",
+                digest,
+                f"its bytes were given up on {gone[digest]:%Y-%m-%d}, {days} days after the analysis ended: "
+                f"{LOG_FLOOR.days} is the least",
+            )
 
 
 def check_tenant(
@@ -150,7 +170,9 @@ def check_tenant(
         name = ("measurement", f"of analysis {row_id}") if table_name == "measurements" else (table_name, row_id)
         found.append(Finding(*name, "the log speaks of it, and it is gone"))
     held = session.scalars(select(Blob).where(Blob.tenant == tenant)).all()
-    found += check_blobs(blobs, tenant, held)
+    gone = given_up(session, tenant)
+    found += check_blobs(blobs, tenant, held, gone)
+    found += check_retention(session, tenant, gone)
     found += _unheld(session, tenant, {row.digest: row for row in held})
     return sorted(set(found))
 
@@ -194,9 +216,8 @@ def _unheld(session: Session, tenant: UUID, held: Mapping[str, Blob]) -> Iterato
             for digest in named:
                 if digest is not None and digest not in held:
                     yield Finding(table.__tablename__, str(row_id), f"the bytes {digest} that it names are not held")
-                elif digest is not None and held[digest].deleted_at is not None:
-                    # The service gives up no bytes that a row names: this tombstone is somebody else's.
-                    said = f"its bytes are marked as given up, and {table.__tablename__} {row_id} names them"
+                elif digest is not None and held[digest].deleted_at is not None and table is not Artifact:
+                    said = f"its bytes were given up, and {table.__tablename__} {row_id} still rests on them"
                     yield Finding("blob", digest, said)
 
 

@@ -61,14 +61,15 @@ def refer(session: Session, tenant: UUID, digest: str, by: int = 1) -> None:
         raise NotHeld(f"{digest} is not held; upload it first")
 
 
-def tombstone(session: Session, tenant: UUID, digest: str, *, now: datetime) -> bool:
-    """Give unused bytes up: the row stays with the time of deletion, the size is given back. False if in use or gone.
+def tombstone(session: Session, tenant: UUID, digest: str, *, now: datetime, uses: int = 0) -> bool:
+    """Give bytes up: the row stays with the time of deletion, the size is given back. False if gone or in use.
 
-    The bytes themselves go with `BlobStore.delete`, once this is committed.
+    `uses`: how many uses the caller knows of and gives up with them; with one more they stay. The bytes themselves go
+    with `BlobStore.delete`, once this is committed.
     """
     size = session.scalar(
         update(Blob)
-        .where(Blob.tenant == tenant, Blob.digest == digest, Blob.deleted_at.is_(None), Blob.references == 0)
+        .where(Blob.tenant == tenant, Blob.digest == digest, Blob.deleted_at.is_(None), Blob.references == uses)
         .values(deleted_at=now)
         .returning(Blob.size)
         .execution_options(synchronize_session=False)

@@ -212,7 +212,10 @@ class Artifact(Owned, Base):
     """A named file of an analysis or of an audit's report; its bytes are a blob."""
 
     __tablename__ = "artifact"
-    __table_args__ = (UniqueConstraint("audit_id", "analysis_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("audit_id", "analysis_id", "name"),
+        Index("ix_artifact_digest", "tenant", "digest"),
+    )
 
     id: Mapped[Id]
     audit_id: Mapped[UUID] = mapped_column(ForeignKey("audit.id"), index=True)

@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from service.clock import Clock
 from service.compliance.sources import LedgerFacts
+from service.evidence.giving_up import given_up
 from service.evidence.ledger_check import (
     blobs_of,
     bound_by,
     check_blobs,
     check_points,
+    check_retention,
     check_rows,
 )
 from service.evidence.log_check import Finding, check_log
@@ -35,7 +37,7 @@ class Checked:
 
     def facts(self, session: Session, model: Model, clock: Clock) -> LedgerFacts:
         """The same as counts, for the controls that ask for them."""
-        gone = [each for each in self.rows if "gone" in each.said]
+        gone = [each for each in self.rows if "gone" in each.said or "given up" in each.said]
         open_since = clock.now() - UNACCOUNTED_AFTER
         unaccounted = session.scalars(
             select(func.count(Analysis.id))
@@ -69,7 +71,10 @@ def check_model(session: Session, blobs: BlobStore, tenant: UUID, model: Model) 
     bad_points = list(check_points(points, bound))
     digests = {model.source_digest, model.canonical_digest, *(file.digest for file in files)}
     held = blobs_of(session, tenant, [digest for digest in digests if digest])
-    bad_blobs = list(check_blobs(blobs, tenant, held))
+    given_away = {file.digest for file in files if file.analysis_id is not None}
+    gone = given_up(session, tenant)
+    early = check_retention(session, tenant, {digest: at for digest, at in gone.items() if digest in given_away})
+    bad_blobs = [*check_blobs(blobs, tenant, held, gone), *early]
     return Checked(
         log=list(check_log(session, tenant)),
         rows=[*bad_rows, *bad_points, *bad_blobs],

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from service.catalog import Catalog
 from service.clock import Clock
+from service.evidence.giving_up import Retention
 from service.evidence.own_keys import keys_of
 from service.evidence.seal import Appender
 from service.schedule.tick import Ticker
@@ -56,6 +57,7 @@ class Scheduler:
             "reports": self._reports,
             "log": self._log,
             "schedules": self._schedules,
+            "retention": self._retention,
         }
         threads = [threading.Thread(target=loop, args=(stop,), name=name) for name, loop in loops.items()]
         for thread in threads:
@@ -133,6 +135,15 @@ class Scheduler:
         step = Step("the sealing of the log")
         while not stop.wait(self.settings.seal_seconds):
             step.take(self._seal_once)
+
+    def _retention(self, stop: threading.Event) -> None:
+        """Files of analyses are given up when nothing asks for them any more, and the log says so."""
+        step = Step("retention")
+        kept = timedelta(days=self.settings.retention_log_days)
+        retention = Retention(database=self.database, blobs=self.blobs, clock=self.clock, log=kept)
+        while not stop.wait(self.settings.retention_seconds):
+            if gone := step.take(retention.sweep):
+                log.info("the bytes of %s files were given up under retention", gone)
 
     def _seal_once(self) -> int:
         sealed = self._appender.seal()
