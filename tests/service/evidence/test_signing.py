@@ -1,5 +1,6 @@
 """Do signatures hold for what was signed, by who signed it, and for nothing else?"""
 
+import base64
 import json
 import stat
 from pathlib import Path
@@ -45,6 +46,15 @@ def test_a_signature_holds_for_its_bytes_and_its_key_alone() -> None:
     assert not signature_holds(other.public, made, b"this")
     assert not signature_holds(keys.public, "not base64!", b"this")
     assert not signature_holds(b"short", made, b"this")
+
+
+def test_one_signature_has_one_text() -> None:
+    keys = SigningKeys.made()
+    made = keys.sign(b"this")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = made[:-3] + letters[letters.index(made[-3]) ^ 1] + "=="
+    assert base64.b64decode(other) == base64.b64decode(made)
+    assert not signature_holds(keys.public, other, b"this")
 
 
 def test_a_head_holds_until_a_word_of_it_changes() -> None:
