@@ -1,0 +1,1 @@
+"""What do many measurements say together? Lines, buckets of time, differences between versions, approved baselines."""
