@@ -75,6 +75,12 @@ PROBLEMS = {
             permanent=False,
         ),
         ProblemKind(
+            slug="gone",
+            status=410,
+            title="It was given up under retention",
+            remedy="Use your own copy; its digest, in the detail and in the log, tells whether that is the one.",
+        ),
+        ProblemKind(
             slug="too-large",
             status=413,
             title="The body is over the limit",

@@ -47,6 +47,12 @@ def blob(session: Session, tenant: UUID, digest: str) -> Blob | None:
     return None if found is None or found.deleted_at is not None else found
 
 
+def given_up_at(session: Session, tenant: UUID, digest: str) -> datetime | None:
+    """When held bytes were given up; None if they were not."""
+    found = session.get(Blob, (tenant, digest))
+    return None if found is None else found.deleted_at
+
+
 def model(session: Session, model_id: UUID) -> Model | None:
     """A model, with its inspection's work."""
     return session.scalar(select(Model).where(Model.id == model_id))

@@ -2,11 +2,12 @@ import hashlib
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from service.store.base import new_id
 from service.store.blobs import BlobStore
 from service.store.database import Database
-from service.store.tables import Artifact
+from service.store.tables import Artifact, Blob
 from tests.service.http import bodies
 from tests.service.http.asking import NOBODYS, Asker, problem
 from tests.service.work.world import World
@@ -67,6 +68,30 @@ def test_an_artifact_whose_bytes_are_gone_is_our_fault(ask: Asker, artifact: UUI
     blobs.delete(ask.tenant, "sha256:" + hashlib.sha256(CONTENT).hexdigest())
 
     problem(ask.get(f"/v1/artifacts/{artifact}"), "internal")
+
+
+def test_an_artifact_given_up_under_retention_says_so(ask: Asker, world: World, database: Database) -> None:
+    model, dataset = world.ready_pair()
+    audit = world.audit(model, dataset, kind="layer_conductance")
+    digest = world.hold("arrays").digest
+    row = Artifact(
+        id=new_id(),
+        tenant=ask.tenant,
+        created_by=ask.principal,
+        created_at=world.clock.now(),
+        audit_id=audit,
+        name="arrays.json",
+        media_type="application/json",
+        digest=digest,
+        size=6,
+    )
+    with database.session(ask.tenant) as session:
+        session.add(row)
+        session.execute(update(Blob).where(Blob.digest == digest).values(deleted_at=world.clock.now()))
+
+    refused = problem(ask.get(f"/v1/artifacts/{row.id}"), "gone")
+
+    assert refused.detail == f"Its bytes were given up on 2026-03-01, when their time was over: {digest}."
 
 
 def test_an_unknown_artifact_is_not_found(ask: Asker) -> None:
