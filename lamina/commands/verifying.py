@@ -116,7 +116,9 @@ def _show(report: Path, found: "Verification") -> None:
     rows = ((WORDS[each.passed], each.name, each.said or None) for each in found.checks)
     show_table(("", "what was checked", "what was found"), rows, title=str(report))
     if found.holds:
-        say("This is the report that was made and signed. What it concludes is for its reader to judge.")
+        known = found.checks[-1].passed
+        whose = "the key you gave" if known else "the key that came with it; whose key that is, you have to know"
+        say(f"Nothing was changed since it was signed with {whose}. What it concludes is for its reader to judge.")
 
 
 def _trusted(written: Sequence[str], content: bytes) -> dict[str, bytes]:

@@ -27,9 +27,10 @@ MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30
 MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
+SIGN_OFFS = "sign-offs.json"
 WRITTEN = {
     *("report.dsse.json", FORMS, "evidence/manifest.json", "events.json", "proofs.json", "head.json", "keys.json"),
-    "sign-offs.json",
+    SIGN_OFFS,
 }
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a stranger's JSON can raise; pydantic's errors and ours are ValueErrors."""
@@ -100,7 +101,10 @@ def verify(content: bytes, trusted: Mapping[str, bytes] | None = None) -> Verifi
             faults = list(check(bundle))
         except UNREADABLE as error:
             faults = [f"it cannot be read: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"]
-        checks.append(Check(name, not faults, "; ".join(faults[:20]) + _more(faults)))
+        said = "; ".join(faults[:20]) + _more(faults)
+        if check is _sign_offs and not faults and SIGN_OFFS not in bundle.members:
+            said = "the zip holds no signatures of people"
+        checks.append(Check(name, not faults, said))
     return Verification((*checks, _whose_key(bundle)))
 
 
@@ -335,10 +339,10 @@ def _same(at: str, requirement: Mapping[str, Any], link: Mapping[str, Any], poin
 
 
 def _sign_offs(bundle: _Bundle) -> Iterator[str]:
-    if "sign-offs.json" not in bundle.members:
+    if SIGN_OFFS not in bundle.members:
         return
     twin = digest_of(bundle.members[TWIN])
-    for place, signed in enumerate(bundle.json("sign-offs.json")):
+    for place, signed in enumerate(bundle.json(SIGN_OFFS)):
         who = f"sign-off {place + 1} ({signed['step']} by {signed['name']})"
         body = canonical_json({name: value for name, value in signed.items() if name not in {"key_id", "signature"}})
         public = bundle.keys.get(signed["key_id"])

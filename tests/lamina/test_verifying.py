@@ -50,6 +50,8 @@ def test_a_report_that_holds_ends_with_0_whatever_form_the_key_is_given_in(
     alone = lamina("verify", bundle)
     assert alone.exit_code == 0, alone.output
     assert "compare it with the one its service publishes" in alone.stdout
+    assert "signed with the key that came with it; whose key that is, you have to know" in alone.stdout
+    assert "the zip holds no signatures of people" in alone.stdout
     digits, served = tmp_path / "key.hex", tmp_path / "lamina-keys.json"
     keys = bureau.office.keys
     digits.write_text(keys.public.hex() + "\n")
@@ -59,6 +61,7 @@ def test_a_report_that_holds_ends_with_0_whatever_form_the_key_is_given_in(
         found = lamina("verify", bundle, "--key", key)
         assert found.exit_code == 0, found.output
         assert "checked with the key given" in found.stdout
+        assert "Nothing was changed since it was signed with the key you gave." in found.stdout
     shown = json.loads(lamina("verify", bundle, "--key", keys.key_id, "--json").stdout)
     assert shown["holds"] is True
     assert {each["passed"] for each in shown["checks"]} == {True}
@@ -77,7 +80,7 @@ def test_a_changed_report_ends_with_1_and_names_what_was_changed(bundle: Path) -
     assert failed.exit_code == 1
     assert "report.html is not the one that was signed" in failed.stderr
     assert "FAILS" in failed.stdout
-    assert "what was made and signed" not in failed.stdout
+    assert "Nothing was changed" not in failed.stdout
     figure = lamina("verify", changed(bundle, "report.json", b"0.95", b"0.99"))
     assert "the statement was signed for another report.json" in figure.stderr
 
