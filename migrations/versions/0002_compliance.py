@@ -205,6 +205,14 @@ def what_is_demanded() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_baseline")),
     )
     op.create_index("ix_baseline_model", "baseline", ["tenant", "model_name", "created_at", "id"], unique=False)
+    op.create_index(
+        "uq_baseline_current",
+        "baseline",
+        ["tenant", "model_name"],
+        unique=True,
+        sqlite_where=sa.text("replaced_at IS NULL"),
+        postgresql_where=sa.text("replaced_at IS NULL"),
+    )
     op.create_table(
         "waiver",
         sa.Column("id", sa.Uuid(), nullable=False),

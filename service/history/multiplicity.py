@@ -22,6 +22,6 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     order = sorted(range(len(p)), key=p.__getitem__, reverse=True)
     adjusted, most = [0.0] * len(p), 1.0
     for place_from_end, place in enumerate(order):
-        most = min(most, p[place] * len(p) / (len(p) - place_from_end))
+        most = min(most, p[place] * (len(p) / (len(p) - place_from_end)))
         adjusted[place] = most
     return adjusted

@@ -43,6 +43,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "inputs": {"evaluation": {"dataset": "0193530a-7d2f-7c11-8a55-1b2c3d4e5f60"}},
         "analyses": [{"kind": "layer_conductance", "parameters": {"steps": 50}}],
     },
+    "create_baseline": {
+        "model_name": "digits-cnn",
+        "audit": "0193530a-8e3a-7d22-9b66-2c3d4e5f6071",
+        "reason": "The audit before release 2026.11, read by the model-risk group.",
+    },
     "create_policy": {
         "name": "models that grant credit",
         "content": {

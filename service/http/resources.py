@@ -4,6 +4,7 @@ from service.http.analyses import analyses
 from service.http.artifacts import artifacts
 from service.http.attestations import attestations
 from service.http.audits import audits
+from service.http.baselines import baselines
 from service.http.blobs import blobs
 from service.http.compliance_reports import compliance_reports
 from service.http.datasets import datasets
@@ -31,6 +32,7 @@ RESOURCES = (
     artifacts,
     reports,
     measurements,
+    baselines,
     schedules,
     compliance_reports,
     policies,

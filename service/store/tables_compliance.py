@@ -12,6 +12,7 @@ import service.store.tables  # noqa: F401  # the rows that these refer to
 from service.store.base import Base, DigestText, Id, Owned, Word
 
 OPEN_ALERT = text("closed_at IS NULL")
+CURRENT_BASELINE = text("replaced_at IS NULL")
 
 
 class Schedule(Owned, Base):
@@ -93,7 +94,18 @@ class Baseline(Owned, Base):
     """An audit whose measurements a person approved as what later ones are compared with, until the next one."""
 
     __tablename__ = "baseline"
-    __table_args__ = (Index("ix_baseline_model", "tenant", "model_name", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_baseline_model", "tenant", "model_name", "created_at", "id"),
+        # Of two people who approve at once, one is told that the other has.
+        Index(
+            "uq_baseline_current",
+            "tenant",
+            "model_name",
+            unique=True,
+            sqlite_where=CURRENT_BASELINE,
+            postgresql_where=CURRENT_BASELINE,
+        ),
+    )
 
     id: Mapped[Id]
     model_name: Mapped[Word]

@@ -15,6 +15,7 @@ from service.store.system import system_session
 from service.store.tables import Analysis, ApiKey, Artifact
 from tests.service.http import bodies
 from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.http.conftest import MakeAsker
 from tests.service.work.world import World
 
 BY_ID = [
@@ -37,7 +38,7 @@ Ids = dict[str, str]
 
 
 @pytest.fixture
-def ids(ask: Asker, world: World, database: Database) -> Ids:
+def ids(ask: Asker, make_asker: MakeAsker, world: World, database: Database) -> Ids:
     """One id of everything the asker's tenant has, by what it is."""
     model, dataset = world.ready_pair()
     audit = UUID(bodies.made(ask.post("/v1/audits", bodies.audit(model, dataset))))
@@ -49,6 +50,7 @@ def ids(ask: Asker, world: World, database: Database) -> Ids:
     world.succeed(held, Measurement(metric="layer_total", layer="a", value=1.0, n=3), files=("arrays.json",))
     with system_session(database) as session:
         artifact = session.query(Artifact.id).filter_by(audit_id=audit).scalar()
+    normal = {"model_name": "net", "audit": str(audit), "reason": "read by others"}
     found = {"model": model, "dataset": dataset, "audit": audit, "analysis": analysis, "artifact": artifact}
     later = {"expires_at": "2026-05-01T00:00:00Z"}
     month = {"model_name": "net", "window_from": "2026-02-01T00:00:00Z", "window_to": "2026-03-01T00:00:00Z"}
@@ -57,6 +59,7 @@ def ids(ask: Asker, world: World, database: Database) -> Ids:
         "policy": bodies.made(ask.post("/v1/policies", EXAMPLES["create_policy"]), 201),
         "waiver": bodies.made(ask.post("/v1/waivers", EXAMPLES["create_waiver"]), 201),
         "attestation": bodies.made(ask.post("/v1/attestations", EXAMPLES["create_attestation"] | later), 201),
+        "baseline": bodies.made(make_asker(ask.tenant, "carol").post("/v1/baselines", normal), 201),
         "schedule": bodies.made(ask.post("/v1/schedules", EXAMPLES["create_schedule"]), 201),
         "compliance report": bodies.made(ask.post("/v1/compliance-reports", month)),
         "blob": bodies.upload(ask, "weights"),
