@@ -4,12 +4,14 @@ Sealing is a transaction of its own, never part of another's, so no request and 
 of schedulers may seal: the tenant's row of `chain` moves by compare-and-swap, and who comes second writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,7 +28,13 @@ from service.store.tables import Event
 from service.store.tables_compliance import Chain, SigningKey, TreeHead
 
 BATCH = 500
+TRIES = 5
 MICROSECOND = timedelta(microseconds=1)
+T = TypeVar("T")
+
+
+class SealingStuck(RuntimeError):
+    """A tenant's log cannot be sealed, which no other appender is the reason of; the message names the tenant."""
 
 
 class _Overtaken(Exception):
@@ -45,14 +53,26 @@ class Appender:
         """Seal every event that is committed and has no place yet; returns how many."""
         with system_session(self.database, writes=False) as session:
             tenants = list(session.scalars(select(Event.tenant).where(Event.chain_number.is_(None)).distinct()))
-        return sum(self.seal_tenant(tenant) for tenant in tenants)
+        return sum(_each(tenants, self.seal_tenant))
 
     def seal_tenant(self, tenant: UUID) -> int:
-        """Seal one tenant's log to its end, in batches; returns how many events."""
-        sealed = 0
-        while (count := self._batch(tenant)) > 0:
-            sealed += count
-        return sealed
+        """Seal one tenant's log to its end, in batches; returns how many events. Raises SealingStuck."""
+        sealed, tries = 0, TRIES
+        while True:
+            try:
+                with system_session(self.database) as session:
+                    count = _append(session, tenant, self.clock)
+            except (_Overtaken, IntegrityError) as error:
+                tries -= 1
+                if not tries:
+                    raise SealingStuck(
+                        f"the log of tenant {tenant} takes no more events: {type(error).__name__}; "
+                        "run `lamina log verify`, which names what stands in its way"
+                    ) from error
+                continue
+            if not count:
+                return sealed
+            sealed, tries = sealed + count, TRIES
 
     def head(self, tenant: UUID) -> SignedHead:
         """A signed head over everything of a tenant that is committed now, kept.
@@ -94,23 +114,28 @@ class Appender:
                 # The event that tells of the last head is no growth.
                 if last is None or (last.size + 1 < chain.size and last.created_at + every <= now):
                     due.append(chain.tenant)
-        for tenant in due:
-            self.head(tenant)
-        return len(due)
+        return len(_each(due, self.head))
 
-    def _batch(self, tenant: UUID) -> int:
+
+def _each(tenants: Sequence[UUID], step: Callable[[UUID], T]) -> list[T]:
+    """A step for every tenant: one whose log is broken holds up no other. Raises SealingStuck at the end."""
+    done, stuck = [], []
+    for tenant in tenants:
         try:
-            with system_session(self.database) as session:
-                return _append(session, tenant, self.clock)
-        except (_Overtaken, IntegrityError):
-            return 0
+            done.append(step(tenant))
+        except SealingStuck as error:
+            stuck.append(error)
+    if stuck:
+        raise stuck[0]
+    return done
 
 
 def publish(session: Session, keys: SigningKeys, clock: Clock) -> None:
     """Keep the public half of the key at hand, for whoever checks a signature later."""
     if session.get(SigningKey, keys.key_id) is None:
-        session.add(SigningKey(id=keys.key_id, public_key=keys.public, created_at=clock.now(), retired_at=None))
-        session.flush()
+        row = {"id": keys.key_id, "public_key": keys.public, "created_at": clock.now(), "retired_at": None}
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        session.execute(dialect.insert(SigningKey).on_conflict_do_nothing(), [row])  # another may do so at this moment
 
 
 def newest_head(session: Session, tenant: UUID) -> TreeHead | None:

@@ -132,9 +132,11 @@ class Scheduler:
 
     def _log(self, stop: threading.Event) -> None:
         """Events are sealed soon after they are committed; a signed head follows when the log has grown."""
-        step = Step("the sealing of the log")
+        sealing, signing = Step("the sealing of the log"), Step("the signing of heads")
+        every = timedelta(seconds=self.settings.head_seconds)
         while not stop.wait(self.settings.seal_seconds):
-            step.take(self._seal_once)
+            sealing.take(self._appender.seal)
+            signing.take(lambda: self._appender.heads_due(every))
 
     def _retention(self, stop: threading.Event) -> None:
         """Files of analyses are given up when nothing asks for them any more, and the log says so."""
@@ -144,11 +146,6 @@ class Scheduler:
         while not stop.wait(self.settings.retention_seconds):
             if gone := step.take(retention.sweep):
                 log.info("the bytes of %s files were given up under retention", gone)
-
-    def _seal_once(self) -> int:
-        sealed = self._appender.seal()
-        self._appender.heads_due(timedelta(seconds=self.settings.head_seconds))
-        return sealed
 
 
 class Step:

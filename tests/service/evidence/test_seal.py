@@ -1,18 +1,19 @@
 """Does every event get its one place in its tenant's chain, whoever seals and whenever?"""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from service.clock import FixedClock
 from service.evidence import merkle
 from service.evidence.chain import START, Link, breaks, heads_broken, raw
 from service.evidence.heads import head_holds
 from service.evidence.keys import SigningKeys
-from service.evidence.seal import Appender, entry_of, newest_head, signed_head
+from service.evidence.seal import Appender, SealingStuck, entry_of, newest_head, publish, signed_head
 from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Event
@@ -147,3 +148,48 @@ def test_many_appenders_at_once_leave_one_chain(
     log = links(database, tenant)
     assert len(log) >= 240
     assert list(breaks(log)) == []
+
+
+def test_a_log_that_takes_no_more_events_is_told_and_holds_up_no_other(
+    database: Database, clock: FixedClock, appender: Appender, make_tenant: MakeTenant, make_principal: MakePrincipal
+) -> None:
+    broken, whole = make_tenant("broken"), make_tenant("whole")
+    happen(database, broken, make_principal(broken, "ada"), clock, 3)
+    appender.seal()
+    with system_session(database) as session:  # an event put in where the next one belongs
+        size = session.get_one(Chain, broken).size
+        session.execute(
+            insert(Event).values(
+                tenant=broken,
+                created_by=broken,
+                created_at=clock.now(),
+                subject_type="audit",
+                subject_id=broken,
+                action="submitted",
+                detail={},
+                chain_number=size,
+            )
+        )
+    happen(database, broken, broken, clock, 1)
+    happen(database, whole, whole, clock, 4)
+    with pytest.raises(SealingStuck, match=f"the log of tenant {broken} takes no more events: IntegrityError"):
+        appender.seal()
+    assert len(links(database, whole)) == 4
+    clock.advance(timedelta(hours=1))
+    with pytest.raises(SealingStuck):
+        appender.heads_due(timedelta(hours=1))
+    with system_session(database) as session:
+        assert newest_head(session, whole) is not None
+
+
+def test_a_key_is_published_once_however_many_do_so(database: Database, clock: FixedClock) -> None:
+    keys = SigningKeys.made()
+
+    def publishes(_number: int) -> None:
+        with system_session(database) as session:
+            publish(session, keys, clock)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(publishes, range(8)))
+    with system_session(database) as session:
+        assert session.scalars(select(SigningKey.id)).all() == [keys.key_id]
