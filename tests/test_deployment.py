@@ -172,6 +172,12 @@ def test_no_secret_stands_in_a_file_or_in_an_environment() -> None:
     assert not (ROOT / "secrets").exists() or "secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_the_key_that_signs_is_held_by_those_who_sign_alone() -> None:
+    holders = {name for name, service in SERVICES.items() if "signing_key" in service.get("secrets", ())}
+    assert holders == {"api", "scheduler"}
+    assert holders == {name for name, one in OURS.items() if "LAMINA_SIGNING_KEY_FILE" in one["environment"]}
+
+
 def test_only_the_profile_gpu_asks_for_a_device() -> None:
     with_devices = {name for name, service in SERVICES.items() if "deploy" in service}
     assert with_devices == {"worker-gpu"}
