@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.orm import Session
 
 from service.clock import FixedClock
 from service.compliance.keep import keep_policy
@@ -40,6 +41,7 @@ from service.schedule.tick import run_now
 from service.store.base import UtcTime
 from service.store.database import Database
 from service.store.ledger import EVIDENCE
+from service.store.system import SystemSession
 from service.store.tables import Blob, Event
 from service.store.tables import Measurement as Point
 from service.store.tables_compliance import Alert, Baseline, Chain, ComplianceReport, SigningKey
@@ -130,6 +132,14 @@ def owned(database: Database) -> Iterator[Connection]:
         if not database.is_postgres:
             connection.connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[attr-defined]  # the driver's own
         connection.close()
+
+
+@contextmanager
+def looking(connection: Connection) -> Iterator[Session]:
+    """A session of its own on what somebody does to the database, undone at the end."""
+    with SystemSession(bind=connection, join_transaction_mode="create_savepoint") as session:
+        yield session
+        session.rollback()
 
 
 @dataclass

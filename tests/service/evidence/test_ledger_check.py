@@ -3,13 +3,12 @@
 import io
 import random
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -25,11 +24,11 @@ from service.evidence.seal import MICROSECOND, entry_of, publish
 from service.evidence.verify import verify
 from service.store.base import EPOCH, new_id
 from service.store.database import Database
-from service.store.system import SystemSession, system_session
+from service.store.system import system_session
 from service.store.tables import Analysis, Event
 from service.store.tables_compliance import Chain, TreeHead
 from tests.conftest import MakePrincipal
-from tests.service.evidence.tampering import Done, Refused, Tamperer, owned, populate
+from tests.service.evidence.tampering import Done, Refused, Tamperer, looking, owned, populate
 from tests.service.work.office import Office, an_office
 
 SEED = 20261123
@@ -43,14 +42,6 @@ def office(database: Database, clock: FixedClock, tenant: UUID, principal: UUID,
 @pytest.fixture
 def reports(office: Office, clock: FixedClock, make_principal: MakePrincipal) -> list[UUID]:
     return populate(office, clock, make_principal(office.tenant, "carol"))
-
-
-@contextmanager
-def looking(connection: Connection) -> Iterator[Session]:
-    """A session of its own on what somebody does to the database, undone at the end."""
-    with SystemSession(bind=connection, join_transaction_mode="create_savepoint") as session:
-        yield session
-        session.rollback()
 
 
 def findings(office: Office) -> list[Finding]:
