@@ -5,6 +5,7 @@ from collections.abc import Callable
 import redis
 from flask import Flask
 
+from service.alerts.send import secret_for
 from service.catalog import Catalog
 from service.catalog import catalog as catalog_of_this_version
 from service.clock import Clock, SystemClock
@@ -44,6 +45,7 @@ def create_app(
         catalog=catalog or catalog_of_this_version(),
         cursors=Cursors(secret),
         links=Links(secret),
+        webhook_secret=lambda webhook, generation: secret_for(secret, webhook, generation),
         signer=keys_of(settings),
         broker=broker_ping or (lambda: ping(settings.broker_url)),
         ring=lambda: ring(settings.broker_url),

@@ -72,6 +72,11 @@ class Settings(BaseModel):
         3600.0, description="Between two looks at what retention has due."
     )
 
+    alert_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="Between two looks at what to alert of.")
+    webhook_private_hosts: str = Field(
+        "", description="Hosts, by comma, that webhooks may reach on private addresses and by plain http."
+    )
+
     child_threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Threads of a child on the CPU.")
     child_memory_bytes: Annotated[int, Field(ge=268_435_456)] = Field(
         8_589_934_592, description="Memory cap of a child."

@@ -50,10 +50,10 @@ class Retention:
         with system_session(self.database, writes=False) as session:
             found = [(tenant, _due(session, tenant, digests, now, self.log)) for tenant, digests in _old(session, now)]
         for tenant, files in found:
-            if files:
+            for start in range(0, len(files), BATCH):
+                digests = [file.digest for file in files[start : start + BATCH]]
                 # Asked again where it is written: a report made meanwhile may rest on them.
                 with system_session(self.database) as session:
-                    digests = [file.digest for file in files]
                     gone += _give_up(session, tenant, _due(session, tenant, digests, now, self.log), now, self.log)
         self._remove(now)
         return gone
@@ -103,7 +103,7 @@ def last_ends(session: Session, tenant: UUID, gone: Mapping[str, datetime]) -> I
 
 
 def _old(session: Session, now: datetime) -> Iterator[tuple[UUID, list[str]]]:
-    """Bytes that nothing names but files of analyses past the floor, by tenant, a batch at a time."""
+    """Bytes that nothing names but files of analyses past the floor, by tenant."""
     rows = session.execute(
         select(Blob.tenant, Blob.digest)
         .join(Artifact, (Artifact.tenant == Blob.tenant) & (Artifact.digest == Blob.digest))
@@ -115,12 +115,13 @@ def _old(session: Session, now: datetime) -> Iterator[tuple[UUID, list[str]]]:
         .order_by(Blob.tenant, Blob.digest)
     ).all()
     for tenant, group in groupby(rows, key=lambda row: row.tenant):
-        digests = [row.digest for row in group]
-        yield from ((tenant, digests[start : start + BATCH]) for start in range(0, len(digests), BATCH))
+        yield tenant, [row.digest for row in group]
 
 
 def _due(session: Session, tenant: UUID, digests: Sequence[str], now: datetime, log: timedelta) -> list[KeptFile]:
-    return due(_files(session, tenant, digests), now, log)
+    rests = _Rests.of(session, tenant)
+    batches = (digests[start : start + BATCH] for start in range(0, len(digests), BATCH))
+    return [file for batch in batches for file in due(_files(session, tenant, batch, rests), now, log)]
 
 
 def _give_up(session: Session, tenant: UUID, files: Sequence[KeptFile], now: datetime, log: timedelta) -> int:
@@ -148,55 +149,77 @@ def _give_up(session: Session, tenant: UUID, files: Sequence[KeptFile], now: dat
     return len(taken)
 
 
-def _files(session: Session, tenant: UUID, digests: Sequence[str]) -> list[KeptFile]:
+def _files(session: Session, tenant: UUID, digests: Sequence[str], rests: "_Rests") -> list[KeptFile]:
     """Bytes as they stand now, with everything that may still ask for them."""
     rows = session.execute(
-        select(Artifact.digest, Artifact.id, Artifact.size, Analysis.ended_at, _reported(), _used(), _in_use())
+        select(
+            Artifact.digest,
+            Artifact.id,
+            Artifact.size,
+            Artifact.analysis_id,
+            Analysis.ended_at,
+            Audit.model_id,
+            Model.name,
+            _in_use(),
+        )
         .join(Analysis, Analysis.id == Artifact.analysis_id)
+        .join(Audit, Audit.id == Analysis.audit_id)
+        .join(Model, Model.id == Audit.model_id)
         .where(Artifact.tenant == tenant, Artifact.digest.in_(digests), Analysis.ended_at.is_not(None))
         .order_by(Artifact.digest, Artifact.id)
     ).all()
     files = []
     for digest, group in groupby(rows, key=lambda row: row.digest):
         mine = list(group)
-        documented = [max(row.reported_at, row.used_at) for row in mine if row.reported_at is not None]
+        documented = (rests.documented(row.analysis_id, row.ended_at, row.model_id, row.name) for row in mine)
         files.append(
             KeptFile(
                 digest=digest,
                 size=mine[0].size,
                 artifacts=tuple(row.id for row in mine),
                 ended_at=max(row.ended_at for row in mine),
-                documented_at=max(documented, default=None),
+                documented_at=max((at for at in documented if at is not None), default=None),
                 in_use=any(row.in_use for row in mine),
             )
         )
     return files
 
 
-def _reported() -> Any:
-    """When the last report was made that rests on the analysis: that cites it, or that it was run for."""
-    of_model = select(Model.name).join(Audit, Audit.model_id == Model.id).where(Audit.id == Analysis.audit_id)
-    cites = select(Verdict.id).where(Verdict.report_id == ComplianceReport.id, Verdict.analysis_id == Analysis.id)
-    within = (
-        (ComplianceReport.model_name == of_model.correlate(Analysis).scalar_subquery())
-        & (Analysis.ended_at >= ComplianceReport.window_from)
-        & (Analysis.ended_at < ComplianceReport.as_of)
-    )
-    cited = cites.correlate(ComplianceReport, Analysis).exists()
-    return (
-        select(func.max(ComplianceReport.generated_at))
-        .where(ComplianceReport.tenant == Analysis.tenant, cited | within)
-        .correlate(Analysis)
-        .scalar_subquery()
-        .label("reported_at")
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rests:
+    """What a tenant's reports rest on, read once for all files.
 
+    `cited`: analysis -> when the last report was made that cites it; `windows`: model name -> of each report its
+    window and when it was made; `used`: model -> when it was last asked something.
+    """
 
-def _used() -> Any:
-    """When the model of the analysis was last asked something."""
-    own = select(Audit.model_id).where(Audit.id == Analysis.audit_id).correlate(Analysis).scalar_subquery()
-    used = aliased(Audit)
-    return select(func.max(used.created_at)).where(used.model_id == own).scalar_subquery().label("used_at")
+    cited: Mapping[UUID, datetime]
+    windows: Mapping[str, Sequence[tuple[datetime, datetime, datetime]]]
+    used: Mapping[UUID, datetime]
+
+    @classmethod
+    def of(cls, session: Session, tenant: UUID) -> "_Rests":
+        made = select(Verdict.analysis_id, func.max(ComplianceReport.generated_at)).join(
+            ComplianceReport, ComplianceReport.id == Verdict.report_id
+        )
+        cited = session.execute(
+            made.where(Verdict.tenant == tenant, Verdict.analysis_id.is_not(None)).group_by(Verdict.analysis_id)
+        )
+        windows: dict[str, list[tuple[datetime, datetime, datetime]]] = {}
+        for report in session.scalars(select(ComplianceReport).where(ComplianceReport.tenant == tenant)):
+            made_at = report.generated_at or report.created_at  # one that is being made rests on them already
+            windows.setdefault(report.model_name, []).append((report.window_from, report.as_of, made_at))
+        used = session.execute(
+            select(Audit.model_id, func.max(Audit.created_at)).where(Audit.tenant == tenant).group_by(Audit.model_id)
+        )
+        return cls(cited={row[0]: row[1] for row in cited}, windows=windows, used={row[0]: row[1] for row in used})
+
+    def documented(self, analysis: UUID, ended_at: datetime, model: UUID, name: str) -> datetime | None:
+        """The last use of the model, or the last report if that is later; None if no report rests on the analysis."""
+        reports = [made_at for since, until, made_at in self.windows.get(name, ()) if since <= ended_at < until]
+        if analysis in self.cited:
+            reports.append(self.cited[analysis])
+        return max(*reports, self.used[model]) if reports else None
 
 
 def _in_use() -> Any:

@@ -5,13 +5,13 @@ import binascii
 import hashlib
 import hmac
 import json
-import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.settings import Settings
 from service.store.base import EPOCH
-from service.store.secrets import secrets_folder
+from service.store.secrets import secret_of
+
+__all__ = ["BadCursor", "Cursors", "Place", "secret_of"]
 
 Place = tuple[datetime, UUID]
 MAC_BYTES = 16
@@ -48,28 +48,3 @@ class Cursors:
     def _sign(self, payload: bytes, tenant: UUID, filters: str) -> bytes:
         message = b"\0".join((tenant.bytes, hashlib.sha256(filters.encode()).digest(), payload))
         return hmac.digest(self._key, message, "sha256")[:MAC_BYTES]
-
-
-def secret_of(settings: Settings) -> str:
-    """The secret that signs cursors: the setting, or one made once and kept beside the data, readable by us alone.
-
-    Several API processes on one database need the same secret: on Postgres set LAMINA_CURSOR_KEY.
-    """
-    if settings.cursor_key:
-        return settings.cursor_key
-    folder = secrets_folder(settings)
-    if folder is None:
-        return secrets.token_hex(32)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = folder / "cursor_key"
-    made = folder / f"cursor_key.{secrets.token_hex(8)}"
-    if not kept.exists():
-        made.touch(mode=0o600)
-        made.write_text(secrets.token_hex(32))
-        try:
-            kept.hardlink_to(made)  # atomic: of several processes starting together, one wins and all read it
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return kept.read_text().strip()

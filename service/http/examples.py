@@ -81,6 +81,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "document_title": "Model file digits-cnn, section 2",
         "expires_at": "2026-12-31T00:00:00Z",
     },
+    "create_webhook": {"url": "https://hooks.example.org/lamina", "least": "medium"},
     "create_schedule": {
         "name": "digits-cnn, every Monday",
         "model_name": "digits-cnn",

@@ -49,6 +49,7 @@ class Parts:
     catalog: Catalog
     cursors: Cursors
     links: Links
+    webhook_secret: Callable[[UUID, int], str]
     signer: SigningKeys
     broker: Callable[[], str]
     ring: Callable[[], object]

@@ -1,5 +1,6 @@
 """Which resources are served? The list, in the order the documentation shows them."""
 
+from service.http.alerts import alerts
 from service.http.analyses import analyses
 from service.http.artifacts import artifacts
 from service.http.attestations import attestations
@@ -20,6 +21,7 @@ from service.http.reference import reference
 from service.http.reports import reports
 from service.http.schedules import schedules
 from service.http.waivers import waivers
+from service.http.webhooks import deliveries, webhooks
 from service.http.wellknown import wellknown
 
 RESOURCES = (
@@ -38,6 +40,9 @@ RESOURCES = (
     policies,
     waivers,
     attestations,
+    alerts,
+    webhooks,
+    deliveries,
     log,
     wellknown,
     principals,

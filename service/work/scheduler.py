@@ -17,8 +17,11 @@ from service.schedule.tick import Ticker
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
+from service.store.secrets import secret_of
 from service.store.system import system_session
+from service.work.alerting import Watcher
 from service.work.compliance_making import ComplianceReporter
+from service.work.deliveries import Deliverer
 from service.work.dispatcher import MOST_AT_ONCE, Send, dispatch
 from service.work.doorbell import doorbell
 from service.work.reaper import Reaped, reap
@@ -57,6 +60,7 @@ class Scheduler:
             "reports": self._reports,
             "log": self._log,
             "schedules": self._schedules,
+            "alerts": self._alerts,
             "retention": self._retention,
         }
         threads = [threading.Thread(target=loop, args=(stop,), name=name) for name, loop in loops.items()]
@@ -119,6 +123,25 @@ class Scheduler:
             step.take(lambda: reporter.draw_due(stop))
             compliance.take(lambda: maker.make_due(stop))
             self._report_due.wait(self.settings.poll_seconds)
+
+    def _alerts(self, stop: threading.Event) -> None:
+        """What somebody should know of is opened, closed and sent."""
+        looking, sending = Step("the alert thread"), Step("the sending of alerts")
+        watcher = Watcher(database=self.database, clock=self.clock)
+        deliverer = Deliverer(
+            database=self.database,
+            clock=self.clock,
+            settings=self.settings,
+            secret=secret_of(self.settings),
+            owner=f"scheduler {socket.gethostname()}:{os.getpid()}",
+        )
+        due = 0.0
+        while not stop.wait(min(self.settings.poll_seconds, self.settings.alert_seconds)):
+            due -= self.settings.poll_seconds
+            if due <= 0:
+                looking.take(watcher.look)
+                due = self.settings.alert_seconds
+            sending.take(lambda: deliverer.send_due(stop))
 
     def _schedules(self, stop: threading.Event) -> None:
         """What is due on a clock or on an event becomes a slot, with what it starts."""

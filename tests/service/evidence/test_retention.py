@@ -164,22 +164,26 @@ def test_a_tombstone_that_was_moved_in_time_is_found(office: Office, clock: Fixe
     assert [each.row for each in findings(office)] == [digest]
 
 
-def test_bytes_given_up_before_the_floor_are_told(office: Office, clock: FixedClock) -> None:
-    digest = measured(office, clock)
-    early = clock.now() - LOG + 90 * DAY
-    with system_session(office.database) as session:  # as a service with no floor would do it
-        assert tombstone(session, office.tenant, digest, uses=1, now=early)
+def give_up(office: Office, digest: str, at: datetime) -> None:
+    """As a service with no floor would do it."""
+    with system_session(office.database) as session:
+        assert tombstone(session, office.tenant, digest, uses=1, now=at)
         record(
             session,
             [],
             tenant=office.tenant,
             actor=office.tenant,
-            now=early,
+            now=at,
             subject_type="blob",
             subject_id=subject_of(digest),
             action=ACTION,
             detail={"digest": digest},
         )
+
+
+def test_bytes_given_up_before_the_floor_are_told(office: Office, clock: FixedClock) -> None:
+    digest = measured(office, clock)
+    give_up(office, digest, clock.now() - LOG + 90 * DAY)
     office.appender.seal()
     said = "its bytes were given up on 2026-05-30, 90 days after the analysis ended: 183 is the least"
     assert findings(office) == [Finding("blob", digest, said)]
@@ -322,3 +326,13 @@ def test_many_sweeps_at_once_give_up_each_file_once(office: Office, clock: Fixed
     with ThreadPoolExecutor(3) as pool:
         gone = sum(pool.map(lambda _: sweep(office), range(3)))
     assert gone == len(tombstones(office)) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("days", "status"), [(400, "met"), (90, "not_met")])
+def test_a_report_says_whether_the_floor_was_held(office: Office, clock: FixedClock, days: int, status: str) -> None:
+    digest = measured(office, clock)
+    give_up(office, digest, clock.now() - LOG + days * DAY)
+    report = office.ask("net", clock.now() - 30 * DAY, clock.now())
+    assert office.make_reports() == 1
+    assert office.statuses(report)["INT-03"] == status

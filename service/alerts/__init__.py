@@ -1,0 +1,1 @@
+"""Who is told when something changes, once, and how does the message get there without harm?"""

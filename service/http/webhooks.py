@@ -1,0 +1,309 @@
+"""Endpoints of webhooks and what was sent to them: made, turned, tried, disabled; every message and every try."""
+
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.alerts.address import Refused, place_of
+from service.contracts.alerts import (
+    DeliveryState,
+    DeliveryView,
+    Severity,
+    TryView,
+    WebhookMade,
+    WebhookSubmission,
+    WebhookView,
+)
+from service.contracts.api import Page
+from service.contracts.problem import Fault
+from service.contracts.status import WorkState
+from service.http.endpoint import IDEMPOTENCY_KEY, LINK, LOCATION, Answer, Resource, by_id
+from service.http.paging import PageQuery, following, start
+from service.http.parts import Call, NoQuery, Reply
+from service.http.problems import Refusal, invalid, missing
+from service.store.base import new_id
+from service.store.ledger import record
+from service.store.questions import page_of
+from service.store.tables import Work
+from service.store.tables_compliance import Alert, Delivery, Webhook
+from service.work.alerting import send_to
+
+webhooks = Resource(
+    tag="webhooks",
+    about="Where alerts are sent: https, signed as Standard Webhooks has it (HMAC-SHA256), to addresses out in the "
+    "open. The service derives a webhook's secret and stores it nowhere.",
+    parameter=by_id("webhook"),
+)
+deliveries = Resource(tag="deliveries", about="Messages to webhooks, with every try.", parameter=by_id("delivery"))
+STATE: TypeAdapter[DeliveryState] = TypeAdapter(DeliveryState)
+
+
+class WebhooksPage(Page[WebhookView]):
+    """One page of webhooks."""
+
+
+class DeliveriesQuery(PageQuery):
+    """Which messages."""
+
+    webhook: UUID | None = Field(None, description="Messages to the webhook of this id only.")
+
+
+class DeliveriesPage(Page[DeliveryView]):
+    """One page of messages."""
+
+
+SHOWN = (Answer(status=200, description="The webhook.", model=WebhookView),)
+
+
+@webhooks.endpoint(
+    "POST",
+    "/v1/webhooks",
+    scope="admin",
+    headers=(IDEMPOTENCY_KEY,),
+    answers=(
+        Answer(status=201, description="Made; `secret` is shown this once.", model=WebhookMade, headers=(LOCATION,)),
+    ),
+)
+def create_webhook(call: Call[NoQuery, WebhookSubmission]) -> Reply:
+    """Make a webhook.
+
+    An https URL whose host is reachable by everybody; the operator may allow others by name.
+    """
+    allowed = {host.strip() for host in call.parts.settings.webhook_private_hosts.split(",") if host.strip()}
+    try:
+        place_of(call.body.url, allowed)
+    except Refused as error:
+        raise invalid([Fault(pointer="/url", detail=str(error))]) from error
+    with call.writes() as session:
+        row = Webhook(
+            id=new_id(),
+            tenant=call.caller.tenant,
+            created_by=call.caller.principal,
+            created_at=call.now,
+            url=call.body.url,
+            least=call.body.least,
+            generation=1,
+            failures=0,
+        )
+        session.add(row)
+        _note(session, row, call, "made")
+        return _with_secret(call, row, 201)
+
+
+@webhooks.endpoint(
+    "GET",
+    "/v1/webhooks",
+    scope="admin",
+    answers=(Answer(status=200, description="One page, newest first.", model=WebhooksPage, headers=(LINK,)),),
+)
+def list_webhooks(call: Call[PageQuery, None]) -> Reply:
+    """List webhooks.
+
+    Without their secrets, which the service does not store.
+    """
+    with call.reads() as session:
+        page = page_of(session, select(Webhook), Webhook, call.query.limit, start(call))
+        items = tuple(_shown(row) for row in page.rows)
+    cursor, headers = following(call, page.next)
+    return Reply(value=WebhooksPage(items=items, next=cursor), headers=headers)
+
+
+@webhooks.endpoint("GET", "/v1/webhooks/{id}", scope="admin", answers=SHOWN)
+def get_webhook(call: Call[NoQuery, None]) -> Reply:
+    """Show a webhook."""
+    with call.reads() as session:
+        return Reply(value=_shown(_row(session, call.id)))
+
+
+@webhooks.endpoint("DELETE", "/v1/webhooks/{id}", scope="admin", answers=SHOWN)
+def disable_webhook(call: Call[NoQuery, None]) -> Reply:
+    """Disable a webhook.
+
+    Nothing more is sent to it; what was sent stays on record.
+    """
+    with call.writes() as session:
+        row = _row(session, call.id)
+        if row.disabled_at is None:
+            row.disabled_at = call.now
+            _note(session, row, call, "disabled")
+        return Reply(value=_shown(row))
+
+
+@webhooks.endpoint(
+    "POST",
+    "/v1/webhooks/{id}/rotation",
+    scope="admin",
+    answers=(Answer(status=200, description="The new secret, shown this once.", model=WebhookMade),),
+)
+def rotate_webhook(call: Call[NoQuery, None]) -> Reply:
+    """Change a webhook's secret.
+
+    Messages are signed with the new one from now on.
+    """
+    with call.writes() as session:
+        row = _row(session, call.id)
+        row.generation += 1
+        _note(session, row, call, "secret changed")
+        return _with_secret(call, row, 200)
+
+
+@webhooks.endpoint(
+    "POST",
+    "/v1/webhooks/{id}/test",
+    scope="admin",
+    answers=(Answer(status=202, description="The message, queued.", model=DeliveryView),),
+    problems=("conflict",),
+)
+def test_webhook(call: Call[NoQuery, None]) -> Reply:
+    """Send a webhook a message that means nothing.
+
+    Follow it under `/v1/deliveries`.
+    """
+    with call.writes() as session:
+        row = _row(session, call.id)
+        if row.disabled_at is not None:
+            raise Refusal("conflict", "The webhook is disabled; make another.")
+        alert = Alert(
+            id=new_id(),
+            tenant=row.tenant,
+            created_by=call.caller.principal,
+            created_at=call.now,
+            key=f"test:{new_id()}",
+            severity="low",
+            text="This is a test; nothing happened.",
+            detail={},
+            model_name=None,
+            closed_at=call.now,
+        )
+        session.add(alert)
+        session.flush()
+        made = send_to(session, row, alert, "test", now=call.now)
+        reply = Reply(value=_message(session, made), status=202)
+    call.parts.ring()
+    return reply
+
+
+@deliveries.endpoint(
+    "GET",
+    "/v1/deliveries",
+    scope="admin",
+    answers=(Answer(status=200, description="One page, newest first.", model=DeliveriesPage, headers=(LINK,)),),
+)
+def list_deliveries(call: Call[DeliveriesQuery, None]) -> Reply:
+    """List messages, with every try."""
+    statement = select(Delivery)
+    if call.query.webhook is not None:
+        statement = statement.where(Delivery.webhook_id == call.query.webhook)
+    with call.reads() as session:
+        page = page_of(session, statement, Delivery, call.query.limit, start(call))
+        items = tuple(_message(session, row) for row in page.rows)
+    cursor, headers = following(call, page.next)
+    return Reply(value=DeliveriesPage(items=items, next=cursor), headers=headers)
+
+
+@deliveries.endpoint(
+    "GET",
+    "/v1/deliveries/{id}",
+    scope="admin",
+    answers=(Answer(status=200, description="The message.", model=DeliveryView),),
+)
+def get_delivery(call: Call[NoQuery, None]) -> Reply:
+    """Show a message, with every try."""
+    with call.reads() as session:
+        return Reply(value=_message(session, _delivery(session, call.id)))
+
+
+@deliveries.endpoint(
+    "POST",
+    "/v1/deliveries/{id}/replay",
+    scope="admin",
+    answers=(Answer(status=202, description="A new message with the same words, queued.", model=DeliveryView),),
+    problems=("conflict",),
+)
+def replay_delivery(call: Call[NoQuery, None]) -> Reply:
+    """Send a message that did not get there again.
+
+    As a message of its own, with an id of its own.
+    """
+    with call.writes() as session:
+        row = _delivery(session, call.id)
+        work = None if row.work_id is None else session.get(Work, row.work_id)
+        if work is None or work.state != WorkState.FAILED.value:
+            raise Refusal("conflict", "Only a message that failed for good is sent again.")
+        webhook = session.get_one(Webhook, row.webhook_id)
+        if webhook.disabled_at is not None:
+            raise Refusal("conflict", "The webhook is disabled; make another.")
+        again = sum(1 for _ in session.scalars(select(Delivery.id).where(Delivery.alert_id == row.alert_id)))
+        event = f"{row.event.partition(' ')[0]} {again}"
+        made = send_to(session, webhook, session.get_one(Alert, row.alert_id), event, now=call.now)
+        made.body = row.body
+        reply = Reply(value=_message(session, made), status=202)
+    call.parts.ring()
+    return reply
+
+
+def _row(session: Session, webhook_id: UUID) -> Webhook:
+    row = session.get(Webhook, webhook_id)
+    if row is None:
+        raise missing("webhook")
+    return row
+
+
+def _delivery(session: Session, delivery_id: UUID) -> Delivery:
+    row = session.get(Delivery, delivery_id)
+    if row is None:
+        raise missing("delivery")
+    return row
+
+
+def _with_secret(call: Call[NoQuery, WebhookSubmission] | Call[NoQuery, None], row: Webhook, status: int) -> Reply:
+    secret = call.parts.webhook_secret(row.id, row.generation)
+    view = WebhookMade(**_shown(row).model_dump(), secret=secret)
+    return Reply(value=view, status=status, headers={"Location": f"/v1/webhooks/{row.id}"} if status == 201 else {})
+
+
+def _shown(row: Webhook) -> WebhookView:
+    least: Severity = row.least  # type: ignore[assignment]  # the table holds no other words
+    return WebhookView(
+        id=row.id,
+        url=row.url,
+        least=least,
+        failures=row.failures,
+        last_delivered_at=row.last_delivered_at,
+        disabled_at=row.disabled_at,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )
+
+
+def _message(session: Session, row: Delivery) -> DeliveryView:
+    work = None if row.work_id is None else session.get(Work, row.work_id)
+    return DeliveryView(
+        id=row.id,
+        webhook=row.webhook_id,
+        alert=row.alert_id,
+        event=row.event,
+        state=STATE.validate_python("queued" if work is None else work.state),
+        tries=tuple(TryView.model_validate(each, strict=False) for each in row.log),
+        created_at=row.created_at,
+    )
+
+
+def _note(
+    session: Session, row: Webhook, call: Call[NoQuery, WebhookSubmission] | Call[NoQuery, None], action: str
+) -> None:
+    """In the log with its URL's host at most: what follows may be a secret of the receiver's."""
+    session.flush()
+    record(
+        session,
+        [],
+        tenant=row.tenant,
+        actor=call.caller.principal,
+        now=call.now,
+        subject_type="webhook",
+        subject_id=row.id,
+        action=action,
+        detail={"host": place_of(row.url, {row.url.partition("://")[2].partition("/")[0].partition(":")[0]}).host},
+    )

@@ -1,0 +1,108 @@
+"""How does a queued message get to its webhook? As work: claimed, tried, tried again later, and every try kept."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy import or_, select
+
+from service.alerts.send import GONE, Sent, headers_of, post, secret_for
+from service.clock import Clock
+from service.contracts.problem import Reason
+from service.contracts.status import WorkState
+from service.settings import Settings
+from service.store.database import Database
+from service.store.system import system_session
+from service.store.tables import Work
+from service.store.tables_compliance import Delivery, Webhook
+from service.work.claim import Claim, claim
+from service.work.finish import LeaseLost, fail, leave_succeeded
+from service.work.queue import DELIVERY_QUEUE
+
+log = logging.getLogger("lamina.scheduler")
+
+
+class Post(Protocol):
+    """What sends a body; `service.alerts.send.post`, but in tests."""
+
+    def __call__(self, url: str, body: bytes, headers: dict[str, str], *, allowed: frozenset[str]) -> Sent:
+        """Try once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverer:
+    """Sends the messages that are due, one after the other."""
+
+    database: Database
+    clock: Clock
+    settings: Settings
+    secret: str
+    owner: str
+    post: Post = field(default=post)
+
+    def send_due(self, stop: threading.Event) -> int:
+        """Try every message that is queued and due, until `stop` is set; returns how many were tried."""
+        tried = 0
+        while not stop.is_set() and (held := self._claim_next()) is not None:
+            tried += 1
+            self._try(held)
+        return tried
+
+    def _claim_next(self) -> Claim | None:
+        now = self.clock.now()
+        with system_session(self.database, writes=False) as session:
+            due = session.scalars(
+                select(Work.id)
+                .where(
+                    Work.queue == DELIVERY_QUEUE,
+                    Work.state == WorkState.QUEUED.value,
+                    Work.attempt < Work.max_attempts,
+                    or_(Work.not_before.is_(None), Work.not_before <= now),
+                )
+                .order_by(Work.id)
+                .limit(8)
+            ).all()
+        for work_id in due:
+            with system_session(self.database) as session:
+                lease = timedelta(seconds=self.settings.lease_seconds)
+                held = claim(session, work_id, owner=self.owner, now=now, lease=lease)
+            if held is not None:
+                return held
+        return None
+
+    def _try(self, held: Claim) -> None:
+        with system_session(self.database, writes=False) as session:
+            row = session.get_one(Delivery, held.subject_id)
+            webhook = session.get_one(Webhook, row.webhook_id)
+        at = self.clock.now()
+        if webhook.disabled_at is not None:
+            sent = Sent(delivered=False, said="the webhook is disabled", again=False)
+        else:
+            body = row.body.encode()
+            secret = secret_for(self.secret, webhook.id, webhook.generation)
+            allowed = frozenset(filter(None, self.settings.webhook_private_hosts.replace(" ", "").split(",")))
+            sent = self.post(webhook.url, body, headers_of(secret, str(row.id), at, body), allowed=allowed)
+        try:
+            self._keep(held, sent)
+        except LeaseLost:
+            log.warning("delivery %s is no longer this scheduler's", held.subject_id)
+
+    def _keep(self, held: Claim, sent: Sent) -> None:
+        now = self.clock.now()
+        with system_session(self.database) as session:
+            if sent.delivered:
+                leave_succeeded(session, held, now=now)
+            else:
+                reason = Reason(code="not-delivered", detail=f"{sent.said}.", permanent=not sent.again)
+                fail(session, held, reason, now)
+            row = session.get_one(Delivery, held.subject_id)
+            row.log = [*row.log, {"at": now.isoformat(), "said": sent.said, "status": sent.status}]
+            webhook = session.get_one(Webhook, row.webhook_id)
+            if sent.delivered:
+                webhook.failures, webhook.last_delivered_at = 0, now
+            else:
+                webhook.failures += 1
+            if sent.status == GONE:
+                webhook.disabled_at = now
