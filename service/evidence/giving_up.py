@@ -3,7 +3,7 @@
 The row of the file stays, and so does its digest, in it and in the log: what is gone is told from what was taken.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -212,7 +212,7 @@ class _Rests:
         used = session.execute(
             select(Audit.model_id, func.max(Audit.created_at)).where(Audit.tenant == tenant).group_by(Audit.model_id)
         )
-        return cls(cited={row[0]: row[1] for row in cited}, windows=windows, used={row[0]: row[1] for row in used})
+        return cls(cited=_pairs(cited), windows=windows, used=_pairs(used))
 
     def documented(self, analysis: UUID, ended_at: datetime, model: UUID, name: str) -> datetime | None:
         """The last use of the model, or the last report if that is later; None if no report rests on the analysis."""
@@ -220,6 +220,10 @@ class _Rests:
         if analysis in self.cited:
             reports.append(self.cited[analysis])
         return max(*reports, self.used[model]) if reports else None
+
+
+def _pairs(rows: Iterable[Any]) -> dict[UUID, datetime]:
+    return {name: at for name, at in rows if name is not None and at is not None}
 
 
 def _in_use() -> Any:
