@@ -9,7 +9,7 @@ from service.alerts.send import secret_for
 from service.catalog import Catalog
 from service.catalog import catalog as catalog_of_this_version
 from service.clock import Clock, SystemClock
-from service.evidence.own_keys import keys_of
+from service.evidence.own_keys import OwnKeys
 from service.http.cursor import Cursors, secret_of
 from service.http.links import Links
 from service.http.parts import Parts
@@ -46,7 +46,7 @@ def create_app(
         cursors=Cursors(secret),
         links=Links(secret),
         webhook_secret=lambda webhook, generation: secret_for(secret, webhook, generation),
-        signer=keys_of(settings),
+        signer=OwnKeys(settings),
         broker=broker_ping or (lambda: ping(settings.broker_url)),
         ring=lambda: ring(settings.broker_url),
     )

@@ -44,32 +44,40 @@ class Retention:
     clock: Clock
     log: timedelta
 
-    def sweep(self) -> int:
-        """Give up what is due, in short transactions; returns how many files went."""
+    def sweep(self, *, again: bool = True) -> int:
+        """Give up what is due, in short transactions; returns how many files went.
+
+        `again`: remove the bytes of whatever got a tombstone lately, for somebody who was cut off before that.
+        """
         now, gone = self.clock.now(), 0
         with system_session(self.database, writes=False) as session:
             found = [(tenant, _due(session, tenant, digests, now, self.log)) for tenant, digests in _old(session, now)]
+            since = now - AGAIN if again else now
         for tenant, files in found:
             for start in range(0, len(files), BATCH):
                 digests = [file.digest for file in files[start : start + BATCH]]
                 # Asked again where it is written: a report made meanwhile may rest on them.
                 with system_session(self.database) as session:
                     gone += _give_up(session, tenant, _due(session, tenant, digests, now, self.log), now, self.log)
-        self._remove(now)
+        self._remove(since)
         return gone
 
-    def _remove(self, now: datetime) -> None:
-        """Remove what lately got a tombstone and has it still: the same bytes may have come in again since."""
+    def _remove(self, since: datetime) -> None:
+        """Remove what got a tombstone and has it still: the same bytes may have come in again since."""
         with system_session(self.database, writes=False) as session:
-            lately = session.execute(select(Blob.tenant, Blob.digest).where(Blob.deleted_at > now - AGAIN)).all()
-        for tenant, digest in lately:
+            lately = session.execute(
+                select(Blob.tenant, Blob.digest).where(Blob.deleted_at >= since).order_by(Blob.tenant, Blob.digest)
+            ).all()
+        for start in range(0, len(lately), BATCH):
+            digests = [row.digest for row in lately[start : start + BATCH]]
             with system_session(self.database) as session:
-                row = session.scalar(
-                    select(Blob.digest)
-                    .where(Blob.tenant == tenant, Blob.digest == digest, Blob.deleted_at.is_not(None))
+                still = session.execute(
+                    select(Blob.tenant, Blob.digest)
+                    .where(Blob.digest.in_(digests), Blob.deleted_at >= since)
+                    .order_by(Blob.tenant, Blob.digest)
                     .with_for_update()
-                )
-                if row is not None:
+                ).all()
+                for tenant, digest in still:
                     self.blobs.delete(tenant, digest)
 
 

@@ -13,7 +13,7 @@ from service.auth import Caller
 from service.catalog import Catalog
 from service.clock import Clock
 from service.contracts.base import Value
-from service.evidence.keys import SigningKeys
+from service.evidence.own_keys import OwnKeys
 from service.http.cursor import Cursors
 from service.http.links import Links
 from service.settings import Settings
@@ -50,7 +50,7 @@ class Parts:
     cursors: Cursors
     links: Links
     webhook_secret: Callable[[UUID, int], str]
-    signer: SigningKeys
+    signer: OwnKeys
     broker: Callable[[], str]
     ring: Callable[[], object]
 

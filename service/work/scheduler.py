@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from service.catalog import Catalog
@@ -166,8 +167,11 @@ class Scheduler:
         step = Step("retention")
         kept = timedelta(days=self.settings.retention_log_days)
         retention = Retention(database=self.database, blobs=self.blobs, clock=self.clock, log=kept)
+        finished = False  # what an earlier process, or a step that failed, may have left undone is done first
         while not stop.wait(self.settings.retention_seconds):
-            if gone := step.take(retention.sweep):
+            gone = step.take(partial(retention.sweep, again=not finished))
+            finished = gone is not None
+            if gone:
                 log.info("the bytes of %s files were given up under retention", gone)
 
 
