@@ -308,6 +308,7 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(
             sweep(office)
     assert here(office, digest)
     assert len(tombstones(office)) == 1
+    clock.advance(DAY)
     assert sweep(office) == 0
     assert not here(office, digest)
     assert len(tombstones(office)) == 1
