@@ -17,6 +17,7 @@ from service.contracts.compliance_reports import (
     SignOffSubmission,
     SignOffView,
 )
+from service.contracts.history import BaselineSubmission, BaselineView
 from service.contracts.schedules import FireTimes, PreviewSubmission, ScheduleSubmission, ScheduleView, SlotView
 
 V = TypeVar("V", bound=Value)
@@ -67,6 +68,16 @@ class ComplianceCalls:
     def link_to_compliance_report(self, report: UUID, submission: LinkSubmission) -> LinkView:
         """A link that opens one form of a report without a key until it expires."""
         return self._post(LinkView, f"{REPORTS}/{report}/links", submission)
+
+    def baselines(
+        self, *, model_name: str | None = None, state: Literal["current", "replaced"] | None = None
+    ) -> Iterator[BaselineView]:
+        """Approved baselines, newest first."""
+        return self._pages(Page[BaselineView], "/v1/baselines", {"model_name": model_name, "state": state})
+
+    def approve_baseline(self, submission: BaselineSubmission) -> BaselineView:
+        """Approve an audit as what later measurements are compared with, as a person who did not ask for it."""
+        return self._post(BaselineView, "/v1/baselines", submission, key=str(uuid4()))
 
     def replay(self, analysis: UUID) -> AuditView:
         """Ask an analysis again, with its stored plan, in an audit of its own."""
