@@ -37,6 +37,7 @@ SHARED = frozenset({"signing_key"})
 SYSTEM = "current_setting('app.system', true) = 'on'"
 ASKING = "NULLIF(current_setting('app.tenant', true), '')::uuid"
 UNSEALED = sa.text("chain_number IS NULL")
+STEPS = {"ix_measurement_series": "model_name", "ix_measurement_version": "model_id"}
 KEPT = (
     *("id", "subject_type", "subject_id", "action", "before", "after", "detail", "tenant", "created_by", "created_at"),
 )
@@ -75,6 +76,8 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER event_is_not_deleted")
         op.execute("DROP TRIGGER event_is_not_changed")
     op.drop_index("ix_artifact_digest", "artifact")
+    for name in STEPS:
+        op.drop_index(name, "measurement")
     with op.batch_alter_table("event") as event:
         event.drop_constraint(op.f("uq_event_tenant_chain_number"), type_="unique")
         event.drop_index("ix_event_unsealed")
@@ -140,8 +143,10 @@ def close_the_log_of_postgres() -> None:
 
 
 def what_was_there() -> None:
-    """An analysis may repeat another; an event's place is counted per tenant; files are found by their bytes."""
+    """Files are found by their bytes, lines by steps; an analysis may repeat another; events are counted per tenant."""
     op.create_index("ix_artifact_digest", "artifact", ["tenant", "digest"])
+    for name, whose in STEPS.items():
+        op.create_index(name, "measurement", ["tenant", whose, "metric", "series_key", "created_at", "id"])
     with op.batch_alter_table("analysis") as analysis:
         analysis.add_column(sa.Column("replays_id", sa.Uuid(), nullable=True))
         analysis.create_index(op.f("ix_analysis_replays_id"), ["replays_id"])

@@ -10,6 +10,7 @@ from service.http.blobs import blobs
 from service.http.compliance_reports import compliance_reports
 from service.http.datasets import datasets
 from service.http.health import health
+from service.http.history import history
 from service.http.keys import keys
 from service.http.kinds import kinds
 from service.http.log import log
@@ -34,6 +35,7 @@ RESOURCES = (
     artifacts,
     reports,
     measurements,
+    history,
     baselines,
     schedules,
     compliance_reports,

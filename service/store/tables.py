@@ -238,6 +238,9 @@ class Measurement(Owned, Base):
         Index("ix_measurement_name", "tenant", "model_name", "created_at", "id"),
         Index("ix_measurement_audit", "audit_id", "created_at", "id"),
         Index("ix_measurement_time", "tenant", "created_at", "id"),
+        # For steps from line to line: of a model, and of one version of it.
+        Index("ix_measurement_series", "tenant", "model_name", "metric", "series_key", "created_at", "id"),
+        Index("ix_measurement_version", "tenant", "model_id", "metric", "series_key", "created_at", "id"),
     )
 
     id: Mapped[Id]

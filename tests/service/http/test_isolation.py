@@ -25,12 +25,13 @@ BY_ID = [
     if endpoint.parameters and resource.tag != "kinds"
 ]
 LOG = ("get_log_head", "get_inclusion_proof", "get_consistency_proof")
+OF_A_MODEL = ("list_series", "read_buckets", "read_rollup", "compare_versions", "list_regressions")
 LISTS = [
     endpoint
     for resource in RESOURCES
     for endpoint in resource.endpoints
     if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
-    if endpoint.name not in ("list_kinds", "list_controls", "whoami", *LOG)
+    if endpoint.name not in ("list_kinds", "list_controls", "whoami", *LOG, *OF_A_MODEL)
 ]
 MADE_LATER = ("/report", "/file", "/revisions", "/replay")
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
