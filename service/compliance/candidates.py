@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from service.compliance.assess import TIER_FACTOR, Found
-from service.contracts.compliance import Evidence, Requirement, Why
+from service.contracts.compliance import Added, Evidence, Requirement, Why
 from service.contracts.policies import Declared
 from service.contracts.vocabulary import METRICS
 
@@ -134,13 +134,17 @@ def _latest(requirement: Requirement, sound: Sequence[Point], oldest: datetime) 
 
 
 def _total(requirement: Requirement, sound: Sequence[Point], chosen: Sequence[Point], oldest: datetime) -> Evidence:
-    """All that is fresh, added up; n is how many analyses that is. The evidence named is the latest of them."""
+    """All that is fresh, added up; n is how many analyses that is. Each is named, the latest as the evidence."""
     last = max(chosen, key=_age_of)
-    counted = [point for point in sound if point.at >= oldest] or [last]
+    counted = sorted((point for point in sound if point.at >= oldest), key=_age_of) or [last]
     runs = len({point.analysis for point in counted})
     changed = {"value": math.fsum(point.value for point in counted), "low": None, "high": None, "n": runs}
-    said = f"{runs} analyses, added up; the latest is named"
-    return _plain(requirement, last).model_copy(update={**changed, "measured": last.value, "said": said})
+    named = {
+        "measured": last.value,
+        "said": f"{runs} analyses, added up; the latest is named",
+        "added": tuple(Added(measurement=str(point.id), analysis=str(point.analysis)) for point in counted),
+    }
+    return _plain(requirement, last).model_copy(update=changed | named)
 
 
 def _notes(chosen: Sequence[Point], broken: Sequence[Point], versions: Mapping[str, int]) -> list[str]:

@@ -110,6 +110,13 @@ class Framework(Value):
     items: Annotated[tuple[FrameworkItem, ...], Field(max_length=256, strict=False)]
 
 
+class Added(Value):
+    """One of the measurements that a total adds up."""
+
+    measurement: str
+    analysis: str
+
+
 class Evidence(Value):
     """One measured value that answered a requirement, and where it stands."""
 
@@ -127,6 +134,9 @@ class Evidence(Value):
     audit: str | None = None
     analysis: str | None = None
     measurement: str | None = None
+    added: Annotated[tuple[Added, ...], Field(max_length=20_000, strict=False)] = Field(
+        (), description="For a total: every measurement it adds up, the oldest first."
+    )
     series_key: Digest | None = None
     model_version: str | None = None
     dataset: str | None = None

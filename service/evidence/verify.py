@@ -18,6 +18,7 @@ from service.contracts.base import Value, canonical_json, digest_of, digest_of_v
 from service.evidence import dsse
 from service.evidence.bundle import DRAWN, FORMS, FORMS_TYPE, SUMS, drawn_forms, written
 from service.evidence.chain import Entry, raw
+from service.evidence.figures import figures_not_measured
 from service.evidence.heads import SignedHead, head_holds
 from service.evidence.keys import key_id_of, signature_holds
 from service.evidence.merkle import included
@@ -311,31 +312,7 @@ def _figures(bundle: _Bundle) -> Iterator[str]:
     for name, content in bundle.members.items():
         if name.startswith("evidence/measurements/"):
             points |= {point["id"]: point for point in map(json.loads, content.splitlines())}
-    for control in bundle.json(TWIN)["controls"]:
-        for place, requirement in enumerate(control["requirements"]):
-            link = requirement["evidence"]
-            if link is None or link["measurement"] is None:
-                continue
-            at = f"{control['id']}, requirement {place + 1}"
-            point = points.get(link["measurement"])
-            if point is None:
-                yield f"{at}: the zip has no measurement {link['measurement']}"
-            elif point["analysis_id"] != link["analysis"] or point["metric"] != requirement["word"]:
-                yield f"{at}: the measurement named is another one's"
-            else:
-                yield from _same(at, requirement, link, point)
-
-
-def _same(at: str, requirement: Mapping[str, Any], link: Mapping[str, Any], point: Mapping[str, Any]) -> Iterator[str]:
-    shown = link["measured"] if link["measured"]["type"] == "number" else requirement["value"]
-    if shown.get("value") != point["value"]:
-        yield f"{at}: the report shows {shown.get('value')}, and {point['value']} was measured"
-    if link["measured"]["type"] != "number":
-        for bound in ("low", "high"):
-            if shown.get(bound) != point[bound]:
-                yield f"{at}: the {bound} end of the interval is {shown.get(bound)}; {point[bound]} was measured"
-    if requirement["n"].get("value") != point["n"]:
-        yield f"{at}: n is {requirement['n'].get('value')} in the report and {point['n']} in the evidence"
+    yield from figures_not_measured(bundle.json(TWIN)["controls"], points)
 
 
 def _sign_offs(bundle: _Bundle) -> Iterator[str]:

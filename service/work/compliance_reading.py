@@ -163,13 +163,15 @@ def _point(row: Measurement, baseline: float | None) -> g.Measured:
 
 def _analyses(session: Session, basis: Basis, shown: set[str]) -> list[Analysis]:
     """Those that a verdict cites, those whose numbers are shown, and those of the window that gave no outcome."""
+    found = [judged.evidence for one in basis.assessment.controls for judged in one.judged]
     cited = {
-        judged.evidence.analysis
-        for one in basis.assessment.controls
-        for judged in one.judged
-        if judged.evidence is not None and judged.evidence.analysis is not None
+        UUID(name)
+        for evidence in found
+        if evidence is not None
+        for name in (evidence.analysis, *(each.analysis for each in evidence.added))
+        if name is not None
     }
-    wanted = sorted({UUID(each) for each in cited | shown})
+    others = sorted({UUID(each) for each in shown} - cited)
     report = basis.report
     failed = (
         select(Analysis.id)
@@ -183,9 +185,9 @@ def _analyses(session: Session, basis: Basis, shown: set[str]) -> list[Analysis]
         .order_by(Analysis.id.desc())
         .limit(MOST_ANALYSES)
     )
-    ids = [*wanted, *session.scalars(failed)]
-    rows = session.scalars(select(Analysis).where(Analysis.id.in_(ids[:MOST_ANALYSES])).order_by(Analysis.id)).all()
-    return list(rows)
+    # What a verdict rests on is always there: a figure without its evidence could not be checked.
+    ids = [*sorted(cited), *[*others, *session.scalars(failed)][: max(0, MOST_ANALYSES - len(cited))]]
+    return list(session.scalars(select(Analysis).where(Analysis.id.in_(ids)).order_by(Analysis.id)).all())
 
 
 def _analysed(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from service.contracts.base import Digest, Name, Text, Value
-from service.contracts.compliance import Basis, Source, Status, Why
+from service.contracts.compliance import Added, Basis, Source, Status, Why
 from service.contracts.section import Blank, Cell, Number
 from service.report.twin import Facts, Moment, Notes, Short
 
@@ -218,8 +218,11 @@ class EvidenceLink(Value):
     dataset: Short | None
     layer: Text | None
     facets: Text
-    measured: Maybe = Field(description="What was measured, where the value is a difference or a ratio.")
+    measured: Maybe = Field(
+        description="What was measured, where the value is a difference, a ratio or a total (of that: the latest)."
+    )
     reference: Maybe
+    added: Many[Added] = Field(description="Every measurement that a total adds up, the oldest first.")
     at: Moment
     said: Text
 

@@ -153,6 +153,7 @@ def _link(found: Evidence, metric: str) -> EvidenceLink:
         facets=wording.long(facets),
         measured=wording.estimate_or(found.measured, "the value itself was measured", metric=metric),
         reference=wording.estimate_or(found.reference, "compared with nothing else", metric=metric),
+        added=found.added,
         at=moment(found.at),
         said=found.said,
     )

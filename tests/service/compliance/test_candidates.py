@@ -324,6 +324,8 @@ def test_a_total_adds_up_what_is_fresh_and_counts_analyses() -> None:
 
     assert found.evidence is not None
     assert (found.evidence.value, found.evidence.n, found.evidence.measured) == (2, 3, 0)
+    assert len({each.measurement for each in found.evidence.added}) == 3, "every one that counts is named"
+    assert found.evidence.added[-1].measurement == found.evidence.measurement, "and the latest comes last"
     assert judged(REPLAYS, found).status == "not_met"
 
 
