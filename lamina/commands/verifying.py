@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.evidence.heads import SignedHead
     from service.evidence.verify import Verification
 
-logs = typer.Typer(no_args_is_help=True, help="Check the log of a service, straight in its database.")
+logs = typer.Typer(no_args_is_help=True, help="Check the log of a service, and change who signs it.")
 WORDS = {True: "holds", False: "FAILS", None: "not known"}
 KEY_BYTES = 32
 HEXADECIMAL = re.compile(r"[0-9a-fA-F]{64}")
@@ -110,6 +110,37 @@ def verify_log(
         remark(f"{log.tenant}: {log.said}")
     if rows:
         raise NotMet(f"{len(rows)} findings: what is stored is not what the log says of it")
+
+
+@logs.command("rotate-key")
+def rotate_key(
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the new key, if a setting gives the old one.", dir_okay=False),
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Let a new key sign from now on: the old one vouches for it, retires, and is given up.
+
+    Needs the machine itself. A service that keeps its key for itself takes the new one at once; one that gets it by
+    LAMINA_SIGNING_KEY_FILE takes it when that names the new file and the service is started again. May be repeated if
+    it was cut off.
+    """
+    with needs("api", "lamina log rotate-key"):
+        from lamina.key_rotation import rotate
+        from lamina.operator import opened
+
+    found = operator_settings(home)
+    with opened(found.database_url) as database:
+        done = rotate(database, found, into=into)
+    if as_json:
+        sys.stdout.write(json.dumps(done.word.model_dump(mode="json") | {"successor": done.word.successor}) + "\n")
+    say(f"{done.word.successor} follows {done.word.retired}, which vouched for it.")
+    if done.file is not None:
+        remark(
+            f"its private half is in {done.file}: let LAMINA_SIGNING_KEY_FILE name it on every machine, restart them"
+        )
 
 
 def _show(report: Path, found: "Verification") -> None:

@@ -430,6 +430,8 @@ def what_is_sealed() -> None:
         sa.Column("public_key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("retired_at", TIME, nullable=True),
+        sa.Column("succeeds", sa.String(length=71), nullable=True),
+        sa.Column("vouched", sa.String(length=128), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signing_key")),
     )
 

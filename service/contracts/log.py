@@ -79,8 +79,10 @@ class PublicKey(Value):
 
     id: Digest
     ed25519: Node = Field(description="The raw public key, 64 hexadecimal digits.")
-    created_at: datetime | None = Field(description="When it first signed; null: it has signed nothing yet.")
+    created_at: datetime | None = Field(description="When it first signed or took over; null: neither yet.")
     retired_at: datetime | None
+    succeeds: Digest | None = Field(description="The key that retired in its favour.")
+    vouched: str | None = Field(description="That key's signature over this one (base64, Ed25519).")
 
 
 class PublicKeys(Value):

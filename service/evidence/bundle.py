@@ -8,6 +8,7 @@ evidence/analyses/ID.json            the very bytes whose digest the log holds
 evidence/measurements/ID.jsonl       an analysis' numbers, one a line, as the log's digests have them
 events.json proofs.json head.json    the cited events, their inclusion proofs, the signed head of the log
 sign-offs.json                       what people signed, once they have
+successions.json                     which keys vouched for which, once one has retired
 keys.json SHA256SUMS
 """
 
@@ -25,6 +26,7 @@ from service.contracts.base import canonical_json, digest_of
 from service.evidence.chain import Link
 from service.evidence.heads import SignedHead
 from service.evidence.statement import TWIN
+from service.evidence.succession import Succession
 
 SUMS = "SHA256SUMS"
 FORMS = "forms.dsse.json"
@@ -93,13 +95,19 @@ def drawn_forms(files: Mapping[str, bytes]) -> bytes:
     return canonical_json({name: digest_of(files[name]) for name in (TWIN, *DRAWN) if name in files})
 
 
-def with_sign_offs(bundle: bytes, sign_offs: Sequence[Mapping[str, JsonValue]]) -> bytes:
-    """The zip with what people signed since it was made; without any it stays as it is."""
-    if not sign_offs:
+def handed_out(
+    bundle: bytes, sign_offs: Sequence[Mapping[str, JsonValue]], successions: Sequence[Succession] = ()
+) -> bytes:
+    """The zip with what people signed since it was made, and the keys' words for one another; without any as it is."""
+    since = {
+        "sign-offs.json": [dict(each) for each in sign_offs],
+        "successions.json": [each.model_dump(mode="json") for each in successions],
+    }
+    if not sign_offs and not successions:
         return bundle
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         members = {name: archive.read(name) for name in archive.namelist() if name != SUMS}
-    return zipped({**members, "sign-offs.json": written([dict(each) for each in sign_offs])})
+    return zipped({**members, **{name: written(content) for name, content in since.items() if content}})
 
 
 def written(value: Any) -> bytes:

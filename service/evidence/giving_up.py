@@ -19,7 +19,7 @@ from service.evidence.retention import LOG_FLOOR, KeptFile, due
 from service.store.blobs import BlobStore
 from service.store.database import Database
 from service.store.holdings import tombstone
-from service.store.ledger import record
+from service.store.ledger import record, subject_of
 from service.store.system import system_session
 from service.store.tables import Analysis, Artifact, Audit, Blob, Event, Input, Model
 from service.store.tables_compliance import Baseline, ComplianceReport, Verdict
@@ -79,11 +79,6 @@ class Retention:
                 ).all()
                 for tenant, digest in still:
                     self.blobs.delete(tenant, digest)
-
-
-def subject_of(digest: str) -> UUID:
-    """What an event about bytes names as its subject: the first half of their digest."""
-    return UUID(hex=digest.removeprefix("sha256:")[:32])
 
 
 def given_up(session: Session, tenant: UUID) -> dict[str, datetime]:

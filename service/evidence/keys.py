@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -38,6 +39,10 @@ class SigningKeys:
     def __repr__(self) -> str:
         return f"SigningKeys({self.key_id})"
 
+    def current(self) -> "SigningKeys":
+        """Itself: what signs may also be asked which key it is now (service.evidence.own_keys)."""
+        return self
+
     def sign(self, content: bytes) -> str:
         """The Ed25519 signature over some bytes, base64."""
         return base64.b64encode(self._private.sign(content)).decode()
@@ -58,13 +63,25 @@ class SigningKeys:
         """A new key, kept nowhere."""
         return cls(Ed25519PrivateKey.generate())
 
+    def keep(self, path: Path) -> None:
+        """Write the private half to a file that is not there yet, readable by us alone. Raises FileExistsError."""
+        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(made)  # atomic: of several processes at once, one wins and all read it
+        finally:
+            made.unlink()
+
     @classmethod
     def kept_in(cls, folder: Path) -> "SigningKeys":
         """The key of a folder, made once; of several processes that start together one makes it. Raises BadKey."""
         kept = folder / FILE
         if not kept.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _keep(kept, Ed25519PrivateKey.generate())
+            with suppress(FileExistsError):
+                cls.made().keep(kept)
         return cls.read(kept.read_bytes(), f"{kept.name} in the secrets folder")
 
 
@@ -83,15 +100,3 @@ def signature_holds(public: bytes, signature: str, content: bytes) -> bool:
     except (InvalidSignature, ValueError, binascii.Error):
         return False
     return True
-
-
-def _keep(path: Path, private: Ed25519PrivateKey) -> None:
-    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    try:
-        path.hardlink_to(made)  # atomic: of several processes starting together, one wins and all read it
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()

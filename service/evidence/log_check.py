@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from service.evidence import merkle
 from service.evidence.chain import START, Link, breaks, heads_broken, raw
 from service.evidence.heads import SignedHead, head_holds
-from service.evidence.keys import key_id_of
+from service.evidence.key_check import Keys
 from service.evidence.seal import entry_of, signed_head
 from service.store.tables import Event
-from service.store.tables_compliance import Chain, SigningKey, TreeHead
+from service.store.tables_compliance import Chain, TreeHead
 
 CHUNK_ROWS = 500
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
@@ -60,20 +60,21 @@ def check_log(
     walked, found = _walk(session, tenant, {row.size for row in heads} | {each.head.size for each in kept})
     yield from found
     yield from _check_chain_row(session, tenant, walked)
-    keys = {row.id: row.public_key for row in session.scalars(select(SigningKey))}
-    for name, public in sorted(keys.items()):
-        if key_id_of(public) != name:
-            yield Finding("signing_key", name, "it is not the key that its id says: it was changed")
-    for name in sorted({row.key_id for row in heads} - keys.keys()):
+    known = Keys.of(session)
+    yield from (Finding("signing_key", name, said) for name, said in known.faults())
+    for name in sorted({row.key_id for row in heads} - known.public.keys()):
         yield Finding("signing_key", name, "a head says that it was signed with it, and it is not here")
+    keys = known.public if trusted is None else known.led_to_by(trusted)
     for row in heads:
-        yield from _check_head("tree_head", str(row.id), _signed(row), keys if trusted is None else trusted, walked)
+        yield from _check_head("tree_head", str(row.id), _signed(row), keys, walked)
+        if known.retired_before(row.key_id, row.created_at):
+            yield Finding("tree_head", str(row.id), "it was signed with a key that had retired")
     for each in kept:
         name = f"kept, of {each.head.size} events"
         if each.head.tenant != str(tenant):
             yield Finding("tree_head", name, "it is of another tenant's log")
         else:
-            yield from _check_head("tree_head", name, each, keys if trusted is None else trusted, walked)
+            yield from _check_head("tree_head", name, each, keys, walked)
 
 
 def events_of(session: Session, tenant: UUID) -> Iterator[Event | Finding]:

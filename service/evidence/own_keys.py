@@ -1,8 +1,8 @@
 """Which key is this service's? (Apart from keys.py, which is read where no service is installed.)"""
 
-from functools import cached_property
+from pathlib import Path
 
-from service.evidence.keys import SigningKeys
+from service.evidence.keys import FILE, SigningKeys
 from service.settings import Settings
 from service.store.secrets import secrets_folder
 
@@ -18,26 +18,37 @@ def keys_of(settings: Settings) -> SigningKeys:
     return SigningKeys.made() if folder is None else SigningKeys.kept_in(folder)
 
 
+def key_file(settings: Settings) -> Path | None:
+    """Where the key is kept that the service made for itself; None where a setting gives it, or nothing is kept."""
+    folder = None if settings.signing_key else secrets_folder(settings)
+    return None if folder is None else folder / FILE
+
+
 class OwnKeys:
-    """The key of this service, read when it is first needed: a service whose disk is not there can still say so."""
+    """The key of this service, read when it is first needed: a service whose disk is not there can still say so.
+
+    One that it keeps for itself is read again when the file is another, so that a new key takes over without a restart.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._file = key_file(settings)
+        self._read: tuple[tuple[int, int] | None, SigningKeys] | None = None
 
-    @cached_property
-    def _keys(self) -> SigningKeys:
-        return keys_of(self._settings)
+    def current(self) -> SigningKeys:
+        """The key that signs now."""
+        seen = self._seen()
+        if self._read is None or self._read[0] != seen:
+            keys = keys_of(self._settings)
+            self._read = (self._seen() if seen is None else seen), keys
+        return self._read[1]
 
-    @property
-    def key_id(self) -> str:
-        """The key's id."""
-        return self._keys.key_id
-
-    @property
-    def public(self) -> bytes:
-        """The public half, raw."""
-        return self._keys.public
-
-    def sign(self, content: bytes) -> str:
-        """The Ed25519 signature over some bytes, base64."""
-        return self._keys.sign(content)
+    def _seen(self) -> tuple[int, int] | None:
+        """Which file it is; None where there is none."""
+        if self._file is None:
+            return None
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns

@@ -7,7 +7,7 @@ of schedulers may seal: the tenant's row of `chain` moves by compare-and-swap, a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
@@ -33,6 +33,12 @@ MICROSECOND = timedelta(microseconds=1)
 T = TypeVar("T")
 
 
+class Keys(Protocol):
+    """What knows the key that signs now."""
+
+    def current(self) -> SigningKeys: ...
+
+
 class SealingStuck(RuntimeError):
     """A tenant's log cannot be sealed, which no other appender is the reason of; the message names the tenant."""
 
@@ -47,7 +53,7 @@ class Appender:
 
     database: Database
     clock: Clock
-    keys: SigningKeys
+    keys: Keys
 
     def seal(self) -> int:
         """Seal every event that is committed and has no place yet; returns how many."""
@@ -80,14 +86,15 @@ class Appender:
         That it was signed is an event of its own, after the head: a head that is deleted later is missed.
         """
         self.seal_tenant(tenant)
+        keys = self.keys.current()
         with system_session(self.database) as session:
-            publish(session, self.keys, self.clock)
+            publish(session, keys, self.clock)
             chain = _chain(session, tenant)
             size, chain_hash = (chain.size, chain.chain_hash) if chain else (0, START)
             frontier = _read(chain.frontier) if chain else []
             at = (self.clock.now() - EPOCH) // MICROSECOND
             root = "sha256:" + merkle.root_of(frontier).hex()
-            made = signed(Head(tenant=str(tenant), size=size, root=root, chain_hash=chain_hash, at=at), self.keys)
+            made = signed(Head(tenant=str(tenant), size=size, root=root, chain_hash=chain_hash, at=at), keys)
             row = TreeHead(
                 id=new_id(),
                 tenant=tenant,

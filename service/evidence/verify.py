@@ -23,15 +23,17 @@ from service.evidence.heads import SignedHead, head_holds
 from service.evidence.keys import key_id_of, signature_holds
 from service.evidence.merkle import included
 from service.evidence.statement import PREDICATE, TWIN
+from service.evidence.succession import Succession, trusted_after
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30
 MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
 SIGN_OFFS = "sign-offs.json"
+SUCCESSIONS = "successions.json"
 WRITTEN = {
     *("report.dsse.json", FORMS, "evidence/manifest.json", "events.json", "proofs.json", "head.json", "keys.json"),
-    SIGN_OFFS,
+    *(SIGN_OFFS, SUCCESSIONS),
 }
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a stranger's JSON can raise; pydantic's errors and ours are ValueErrors."""
@@ -46,6 +48,7 @@ class Cited(Value):
 
 
 CITED: TypeAdapter[list[Cited]] = TypeAdapter(list[Cited])
+WORDS: TypeAdapter[list[Succession]] = TypeAdapter(list[Succession])
 
 
 class NotABundle(ValueError):
@@ -157,10 +160,15 @@ def _keys(bundle: _Bundle) -> Iterator[str]:
         else:
             bundle.keys[each["id"]] = public
     if bundle.trusted is not None:
-        bundle.keys = {name: public for name, public in bundle.keys.items() if bundle.trusted.get(name) == public}
-        bundle.keys |= bundle.trusted
+        bundle.keys = dict(bundle.trusted)
     if not bundle.keys:
         yield "there is no key to check signatures with"
+    if SUCCESSIONS in bundle.members:
+        words = WORDS.validate_python(bundle.json(SUCCESSIONS))
+        known = trusted_after(bundle.keys, words)
+        if bundle.trusted is None and any(not word.holds(known) for word in words):
+            yield f"{SUCCESSIONS}: a key is said to follow one that did not vouch for it"
+        bundle.keys = known
 
 
 def _twin(bundle: _Bundle) -> Iterator[str]:
@@ -336,8 +344,12 @@ def _whose_key(bundle: _Bundle) -> Check:
             signer = SignedHead.model_validate(bundle.json("head.json")).key_id
         except UNREADABLE:
             return Check(name, None, "the head of the log, which names the key, cannot be read")
-        said = "checked with the key given" if signer in bundle.trusted else f"it was signed with {signer}, not with it"
-        return Check(name, signer in bundle.trusted, said)
+        said = "checked with the key given"
+        if signer not in bundle.keys:
+            said = f"it was signed with {signer}, not with it"
+        elif signer not in bundle.trusted:
+            said = f"the key given vouched for {signer}, or for one that did"
+        return Check(name, signer in bundle.keys, said)
     ids = ", ".join(sorted(bundle.keys)) or "none"
     said = f"the key came with the zip ({ids}): compare it with the one its service publishes, or give it with --key"
     return Check(name, None, said)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -22,7 +23,9 @@ from service.contracts.compliance_reports import (
     SignOffSubmission,
     SignOffView,
 )
-from service.evidence.bundle import with_sign_offs
+from service.evidence.bundle import handed_out
+from service.evidence.rotation import successions
+from service.evidence.succession import Succession
 from service.http.compliance_views import FORMS, show_report, show_sign_off
 from service.http.endpoint import (
     ETAG,
@@ -178,8 +181,8 @@ def get_compliance_report_file(call: Call[FileQuery, None]) -> Response:
     """
     with call.reads() as session:
         file = _file(session, _row(session, call.id), call.query.form)
-        signed = _signed(session, call.id) if call.query.form == "zip" else []
-    return _zipped(call, file, signed) if signed else _sent(call, file, call.caller.tenant)
+        since = _since(session, call.id) if call.query.form == "zip" else Since()
+    return _zipped(call, file, call.caller.tenant, since) if since else _sent(call, file, call.caller.tenant)
 
 
 @compliance_reports.endpoint(
@@ -207,7 +210,7 @@ def create_sign_off(call: Call[NoQuery, SignOffSubmission]) -> Reply:
 
     def make(session: Session) -> Reply:
         try:
-            row = sign_off(session, call.id, wanted, signer=call.parts.signer, now=call.now)
+            row = sign_off(session, call.id, wanted, signer=call.parts.signer.current(), now=call.now)
         except LookupError as error:
             raise missing("compliance report") from error
         except NotYou as error:
@@ -312,7 +315,8 @@ def open_link(call: Call[ViewQuery, None]) -> Response:
         if row is None:
             raise missing("compliance report")
         file = _file(session, row, link.form)
-    return _sent(call, file, link.tenant)
+        since = _since(session, row.id) if link.form == "zip" else Since()
+    return _zipped(call, file, link.tenant, since) if since else _sent(call, file, link.tenant)
 
 
 def _row(session: Session, report_id: UUID) -> ComplianceReport:
@@ -331,18 +335,31 @@ def _file(session: Session, row: ComplianceReport, form: ReportForm) -> ReportFi
     raise Refusal("report-not-ready", f"This report has no form {form}.", remedy="Read another form of it.")
 
 
-def _signed(session: Session, report_id: UUID) -> list[dict[str, JsonValue]]:
-    """What people signed, with the signatures, as the zip carries it."""
-    return [
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What has come to a report since its zip was made: signatures of people, and keys that took over."""
+
+    sign_offs: Sequence[dict[str, JsonValue]] = ()
+    successions: Sequence[Succession] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sign_offs or self.successions)
+
+
+def _since(session: Session, report_id: UUID) -> Since:
+    sign_offs = [
         {**json.loads(statement_of(row)), "key_id": row.key_id, "signature": row.signature}
         for row in questions.sign_offs(session, report_id)
     ]
+    return Since(sign_offs, successions(session))
 
 
-def _zipped(call: Call[FileQuery, None], file: ReportFile, signed: Sequence[dict[str, JsonValue]]) -> Response:
-    """The zip with the signatures that were given since it was made."""
-    with call.parts.blobs.open(call.caller.tenant, file.digest) as source:
-        content = with_sign_offs(source.read(), signed)
+def _zipped(
+    call: Call[FileQuery, None] | Call[ViewQuery, None], file: ReportFile, tenant: UUID, since: Since
+) -> Response:
+    """The zip with what has come since it was made."""
+    with call.parts.blobs.open(tenant, file.digest) as source:
+        content = handed_out(source.read(), since.sign_offs, since.successions)
     response = Response(content, content_type=file.media_type)
     response.set_etag(hashlib.sha256(content).hexdigest())
     response.headers["Cache-Control"] = "private, no-cache"

@@ -29,10 +29,20 @@ def get_public_keys(call: Call[NoQuery, None]) -> Reply:
     with parts.database.session(NOBODY, writes=False) as session:
         rows = questions.signing_keys(session)
         keys = tuple(
-            PublicKey(id=row.id, ed25519=row.public_key.hex(), created_at=row.created_at, retired_at=row.retired_at)
+            PublicKey(
+                id=row.id,
+                ed25519=row.public_key.hex(),
+                created_at=row.created_at,
+                retired_at=row.retired_at,
+                succeeds=row.succeeds,
+                vouched=row.vouched,
+            )
             for row in rows
         )
-    own = PublicKey(id=parts.signer.key_id, ed25519=parts.signer.public.hex(), created_at=None, retired_at=None)
+    signer = parts.signer.current()
+    own = PublicKey(
+        id=signer.key_id, ed25519=signer.public.hex(), created_at=None, retired_at=None, succeeds=None, vouched=None
+    )
     if own.id not in {key.id for key in keys}:
         keys = (*keys, own)
     return Reply(value=PublicKeys(keys=keys))

@@ -105,6 +105,11 @@ def evidence_key(row: Base) -> str:
     return f"{inspect(type(row)).local_table.name}:{row.id}"  # type: ignore[attr-defined]  # every evidence table has one
 
 
+def subject_of(digest: str) -> UUID:
+    """What an event about bytes or a key names as its subject: the first half of their digest."""
+    return UUID(hex=digest.removeprefix("sha256:")[:32])
+
+
 def points_key(analysis_id: UUID) -> str:
     """How an event names all points of history of an analysis."""
     return f"measurements:{analysis_id}"

@@ -282,7 +282,10 @@ class TreeHead(Owned, Base):
 
 
 class SigningKey(Base):
-    """A public key that this service signs or has signed with; the private half is a file, never a row."""
+    """A public key that this service signs or has signed with; the private half is a file, never a row.
+
+    `succeeds`: the key that retired in its favour when it was made, and `vouched`, that key's signature over it.
+    """
 
     __tablename__ = "signing_key"
 
@@ -290,6 +293,8 @@ class SigningKey(Base):
     public_key: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
+    succeeds: Mapped[str | None] = mapped_column(String(71))
+    vouched: Mapped[str | None] = mapped_column(String(128))
 
 
 class Webhook(Owned, Base):

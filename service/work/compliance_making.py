@@ -92,14 +92,15 @@ class ComplianceReporter:
             basis = self._basis(session, tenant, report_id, head)
             values, analyses = given(session, basis, self.catalog)
             content = twin.write(build(values))
-            envelope = dsse.sealed(_statement(basis, values, content), self.appender.keys)
+            envelope = dsse.sealed(_statement(basis, values, content), self.appender.keys.current())
             files = {"report.json": content, "report.dsse.json": envelope, "report.html": render_html(content)}
             pieces, links, proofs = _evidence(session, analyses, head, values)
             keys = {row.id: row.public_key for row in session.scalars(select(SigningKey))}
         files |= self._document(content, envelope)
+        forms = dsse.sealed(drawn_forms(files), self.appender.keys.current(), payload_type=FORMS_TYPE)
         files["report.zip"] = packed(
             Contents(
-                files={**files, FORMS: dsse.sealed(drawn_forms(files), self.appender.keys, payload_type=FORMS_TYPE)},
+                files={**files, FORMS: forms},
                 pieces=pieces,
                 events=links,
                 proofs=proofs,

@@ -12,7 +12,7 @@ from typing import TypeVar
 from service.catalog import Catalog
 from service.clock import Clock
 from service.evidence.giving_up import Retention
-from service.evidence.own_keys import keys_of
+from service.evidence.own_keys import OwnKeys
 from service.evidence.seal import Appender
 from service.schedule.tick import Ticker
 from service.settings import Settings
@@ -51,7 +51,7 @@ class Scheduler:
         self._send = send or doorbell(settings)
         self._catalog = catalog or Catalog.load()
         self._report_due = threading.Event()
-        self._appender = Appender(database=database, clock=clock, keys=keys_of(settings))
+        self._appender = Appender(database=database, clock=clock, keys=OwnKeys(settings))
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then come back when the step at hand is done."""

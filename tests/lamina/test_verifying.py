@@ -12,6 +12,7 @@ from sqlalchemy import text, update
 from lamina.client import Client
 from service.evidence.bundle import SUMS, zipped
 from service.evidence.keys import SigningKeys
+from service.evidence.own_keys import keys_of
 from service.store.system import system_session
 from service.store.tables import Model
 from tests.lamina.bureau import Bureau, bureau
@@ -130,4 +131,32 @@ def test_the_log_is_checked_in_its_database(
     assert {each["table"] for each in json.loads(found.stdout)} == {"model"}
     unknown = lamina("log", "verify", "--database", url, "--tenant", "nobody")
     assert (unknown.exit_code, "there is no tenant called nobody" in unknown.stderr) == (2, True)
+    assert str(report)
+
+
+def test_a_new_key_signs_from_now_on_and_the_old_one_leads_to_it(
+    bureau: Bureau, report: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMINA_DATABASE_URL", bureau.office.database.url)
+    monkeypatch.setenv("LAMINA_BLOBS", bureau.office.settings.blobs)
+    old = bureau.office.keys
+
+    done = lamina("log", "rotate-key", "--json")
+
+    assert done.exit_code == 0, done.output
+    word = json.loads(done.stdout.splitlines()[0])
+    assert word["retired"] == old.key_id
+    assert f"{word['successor']} follows {old.key_id}" in done.stdout
+    assert keys_of(bureau.office.settings).key_id == word["successor"]
+    with Client.from_home() as service:
+        served = service._transport.send("GET", "/.well-known/lamina-keys.json").json()["keys"]
+    assert [(key["id"], key["succeeds"], key["retired_at"] is None) for key in served] == [
+        (old.key_id, None, False),
+        (word["successor"], old.key_id, True),
+    ]
+    assert served[1]["vouched"] == word["signature"]
+    whole = lamina("log", "verify", "--key", old.public.hex())
+    assert whole.exit_code == 0, whole.output
+    refused = lamina("log", "rotate-key", "--into", "/nowhere/new.pem")
+    assert (refused.exit_code, "cannot be written" in refused.stderr) == (2, True), refused.output
     assert str(report)

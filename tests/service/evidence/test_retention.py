@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from service.clock import FixedClock
 from service.contracts.outcome import Measurement
-from service.evidence.giving_up import ACTION, Retention, subject_of
+from service.evidence.giving_up import ACTION, Retention
 from service.evidence.ledger_check import check_tenant
 from service.evidence.log_check import Finding
 from service.evidence.retention import DOC, LOG_FLOOR, KeptFile, due, too_early
@@ -21,7 +21,7 @@ from service.store.base import new_id
 from service.store.blobs import BlobMissing, BlobStore
 from service.store.database import Database
 from service.store.holdings import refer, tombstone
-from service.store.ledger import record
+from service.store.ledger import record, subject_of
 from service.store.system import system_session
 from service.store.tables import Analysis, Artifact, Blob, Event, Input, Tenant
 from service.store.tables_compliance import Baseline

@@ -12,7 +12,7 @@ import pytest
 from service.clock import FixedClock
 from service.contracts.base import digest_of
 from service.contracts.outcome import Measurement
-from service.evidence.bundle import with_sign_offs, zipped
+from service.evidence.bundle import handed_out, zipped
 from service.evidence.own_keys import keys_of
 from service.evidence.verify import verify
 from service.settings import Settings
@@ -118,7 +118,7 @@ def test_it_is_signed_by_people_who_did_not_run_it_in_order(
         whole = {
             name: archive.read(name) for name in archive.namelist() if name not in ("SHA256SUMS", "sign-offs.json")
         }
-    failed = [check for check in verify(with_sign_offs(zipped(whole), forged)).checks if check.passed is False]
+    failed = [check for check in verify(handed_out(zipped(whole), forged)).checks if check.passed is False]
     assert [check.name for check in failed] == ["what people signed is this report"]
     assert "its signature does not hold" in failed[0].said
 

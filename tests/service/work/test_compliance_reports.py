@@ -11,8 +11,10 @@ import pytest
 
 from service.clock import FixedClock
 from service.contracts.outcome import Measurement
-from service.evidence.bundle import with_sign_offs, zipped
+from service.evidence.bundle import handed_out, zipped
 from service.evidence.keys import SigningKeys
+from service.evidence.rotation import hand_over
+from service.evidence.succession import vouched
 from service.evidence.verify import NotABundle, verify
 from service.store.database import Database
 from tests.service.work.office import Office, an_office
@@ -129,4 +131,27 @@ def test_a_changed_page_is_told_by_its_sum_and_by_what_was_signed(office: Office
 
 def test_a_zip_without_signatures_stays_as_it_is(office: Office, reported: UUID) -> None:
     bundle = office.file(reported, "report.zip")
-    assert with_sign_offs(bundle, []) is bundle
+    assert handed_out(bundle, []) is bundle
+
+
+def test_whoever_knows_the_first_key_can_check_what_a_later_one_signed(
+    office: Office, reported: UUID, clock: FixedClock
+) -> None:
+    first, old = office.keys, office.file(reported, "report.zip")
+    office.keys = SigningKeys.made()
+    word = hand_over(office.database, first, office.keys, clock)
+    later = office.ask("net", clock.now() - 30 * DAY, clock.now())
+    assert office.make_reports() == 1
+    new = handed_out(office.file(later, "report.zip"), [], [word])
+    known = {first.key_id: first.public}
+
+    found = verify(new, known)
+    assert found.holds, [check for check in found.checks if check.passed is False]
+    assert f"vouched for {office.keys.key_id}" in found.checks[-1].said
+    assert not verify(office.file(later, "report.zip"), known).holds, "without the word nothing leads to the new key"
+    assert verify(handed_out(old, [], [word])).holds, "an old report stays what it was"
+    assert not verify(handed_out(old, [], [word]), {office.keys.key_id: office.keys.public}).holds, "trust goes one way"
+    stranger = SigningKeys.made()
+    forged = vouched(stranger, SigningKeys.made().public, 0)
+    failed = [check.said for check in verify(handed_out(old, [], [forged])).checks if check.passed is False]
+    assert failed == ["successions.json: a key is said to follow one that did not vouch for it"]
