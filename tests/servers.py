@@ -12,6 +12,7 @@ from typing import Self
 
 from lamina.embedded.postgres import EmbeddedPostgres
 from lamina.embedded.valkey import EmbeddedValkey
+from tests.emptying import emptied, schema_of
 
 Prepare = Callable[[str], None]
 
@@ -52,6 +53,8 @@ class Servers:
         self._valkey: EmbeddedValkey | None = None
         self._postgres: EmbeddedPostgres | None = None
         self._templates: dict[Prepare, str] = {}
+        self._made: dict[str, tuple[Prepare, str]] = {}
+        self._emptied: dict[Prepare, list[str]] = {}
         self._numbers = itertools.count(1)
         self._owner = os.getpid()
 
@@ -68,17 +71,27 @@ class Servers:
         return self._postgres
 
     def fresh_database(self, prepare: Prepare | None = None) -> str:
-        """The URL of a database nobody used, with what `prepare(url)` puts into one; that is run once and copied.
+        """The URL of a database without a row, with the tables that `prepare(url)` makes; that is run once and copied.
 
         `prepare` must close its connections, because PostgreSQL copies no database that is in use.
         """
         server = self.postgres()
-        template = None if prepare is None else self._template(prepare)
-        return server.create_database(f"test_{next(self._numbers)}", template)
+        if prepare is None:
+            return server.create_database(f"test_{next(self._numbers)}")
+        if self._emptied.get(prepare):
+            return self._emptied[prepare].pop()
+        made = server.create_database(f"test_{next(self._numbers)}", self._template(prepare))
+        self._made[made] = prepare, schema_of(made)
+        return made
 
     def drop(self, url: str) -> None:
-        """Remove a database that `fresh_database` gave."""
-        self.postgres().drop_database(url.partition("?")[0].rpartition("/")[2])
+        """Take back a database that `fresh_database` gave: it is emptied for the next, or removed."""
+        prepare, schema = self._made.get(url, (None, ""))
+        if prepare is not None and emptied(url, schema):
+            self._emptied.setdefault(prepare, []).append(url)
+        else:
+            self._made.pop(url, None)
+            self.postgres().drop_database(url.partition("?")[0].rpartition("/")[2])
 
     def close(self) -> None:
         """Stop what was started."""
