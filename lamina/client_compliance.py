@@ -18,6 +18,7 @@ from service.contracts.compliance_reports import (
     SignOffView,
 )
 from service.contracts.history import BaselineSubmission, BaselineView
+from service.contracts.holds import HoldLift, HoldSubmission, HoldView
 from service.contracts.schedules import FireTimes, PreviewSubmission, ScheduleSubmission, ScheduleView, SlotView
 
 V = TypeVar("V", bound=Value)
@@ -78,6 +79,20 @@ class ComplianceCalls:
     def approve_baseline(self, submission: BaselineSubmission) -> BaselineView:
         """Approve an audit as what later measurements are compared with, as a person who did not ask for it."""
         return self._post(BaselineView, "/v1/baselines", submission, key=str(uuid4()))
+
+    def place_hold(self, submission: HoldSubmission) -> HoldView:
+        """Forbid that files of a model or an audit are given up, as a person."""
+        return self._post(HoldView, "/v1/holds", submission, key=str(uuid4()))
+
+    def lift_hold(self, hold: UUID, submission: HoldLift) -> HoldView:
+        """End a hold, as a person who did not place it."""
+        return self._post(HoldView, f"/v1/holds/{hold}/lifting", submission, key=str(uuid4()))
+
+    def holds(
+        self, *, model_name: str | None = None, audit: UUID | None = None, state: str | None = None
+    ) -> Iterator[HoldView]:
+        """Legal holds, newest first; those that were lifted stay."""
+        return self._pages(Page[HoldView], "/v1/holds", {"model_name": model_name, "audit": audit, "state": state})
 
     def replay(self, analysis: UUID) -> AuditView:
         """Ask an analysis again, with its stored plan, in an audit of its own."""

@@ -21,6 +21,7 @@ TABLES = (
     "baseline",
     "waiver",
     "attestation",
+    "legal_hold",
     "compliance_report",
     "report_file",
     "verdict",
@@ -186,7 +187,7 @@ def schedules() -> None:
 
 
 def what_is_demanded() -> None:
-    """Policies, approved baselines, exceptions and attestations."""
+    """Policies, approved baselines, exceptions, attestations and legal holds."""
     op.create_table(
         "policy",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -254,6 +255,20 @@ def what_is_demanded() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attestation")),
     )
     op.create_index("ix_attestation_tenant_created", "attestation", ["tenant", "created_at", "id"], unique=False)
+    op.create_table(
+        "legal_hold",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("model_name", sa.String(length=128), nullable=True),
+        sa.Column("audit_id", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("lifted_by", sa.Uuid(), nullable=True),
+        sa.Column("lifted_at", TIME, nullable=True),
+        sa.Column("lift_reason", sa.Text(), nullable=False),
+        *owned(),
+        sa.ForeignKeyConstraint(["audit_id"], ["audit.id"], name=op.f("fk_legal_hold_audit_id_audit")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_hold")),
+    )
+    op.create_index("ix_legal_hold_tenant_created", "legal_hold", ["tenant", "created_at", "id"], unique=False)
 
 
 def what_was_concluded() -> None:

@@ -51,7 +51,7 @@ def ask_for_waiver(
     session: Session, wanted: WaiverSubmission, *, tenant: UUID, principal: UUID, now: datetime
 ) -> Waiver:
     """A waiver that waits for a decision. Raises NotAPerson, Unfit."""
-    _person(session, principal, "asks for an exception")
+    person_only(session, principal, "asks for an exception")
     before = None if wanted.renews is None else session.get(Waiver, wanted.renews)
     starts_at = wanted.starts_at or (now if before is None else max(now, before.expires_at))
     expires_at = wanted.expires_at or starts_at + USUAL_LENGTH
@@ -86,7 +86,7 @@ def decide_waiver(
 ) -> Waiver:
     """Grant or refuse a waiver. Raises LookupError, NotAPerson, NotYou, NotNow, Unfit; then nothing is written."""
     row = _waiver(session, waiver_id)
-    _person(session, principal, "decides on an exception")
+    person_only(session, principal, "decides on an exception")
     if row.created_by == principal:
         raise NotYou("who asks for an exception does not decide on it; another person must")
     if row.decision is not None:
@@ -114,7 +114,7 @@ def decide_waiver(
 def withdraw_waiver(session: Session, waiver_id: UUID, *, principal: UUID, now: datetime) -> Waiver:
     """End a waiver before its time; ending it again changes nothing. Raises LookupError, NotAPerson, NotNow."""
     row = _waiver(session, waiver_id)
-    _person(session, principal, "withdraws an exception")
+    person_only(session, principal, "withdraws an exception")
     if row.withdrawn_at is not None:
         return row
     if row.decision == "refused":
@@ -151,7 +151,7 @@ def attest(
     session: Session, wanted: AttestationSubmission, *, tenant: UUID, principal: UUID, now: datetime
 ) -> Attestation:
     """A statement of a person. Raises NotAPerson, Unfit."""
-    _person(session, principal, "attests")
+    person_only(session, principal, "attests")
     known = controls_of(session)
     faults = _control_faults(wanted.control, known)
     if not faults and not any(asked.source == "attestation" for asked in known[wanted.control].requirements):
@@ -185,7 +185,7 @@ def withdraw_attestation(session: Session, attestation_id: UUID, *, principal: U
     row = session.get(Attestation, attestation_id)
     if row is None:
         raise LookupError(f"there is no attestation {attestation_id}")
-    _person(session, principal, "takes a statement back")
+    person_only(session, principal, "takes a statement back")
     if row.created_by != principal:
         raise NotYou("only who stated it takes a statement back; state otherwise yourself")
     if row.withdrawn_at is None:
@@ -241,7 +241,8 @@ def _renewal_faults(wanted: WaiverSubmission, before: Waiver | None) -> list[Fau
     return []
 
 
-def _person(session: Session, principal: UUID, what: str) -> None:
+def person_only(session: Session, principal: UUID, what: str) -> None:
+    """Raises NotAPerson where a key is a service's."""
     if session.get_one(Principal, principal).kind != "person":
         raise NotAPerson(f"only a person {what}; this key belongs to a service")
 

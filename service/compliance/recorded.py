@@ -9,13 +9,14 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from service.compliance.asked import Asked, same_bytes
-from service.compliance.sources import Due, Granted, Own, Stated, newest_overlap
+from service.compliance.sources import Due, Granted, Kept, Own, Stated, newest_overlap
 from service.contracts.compliance import Control, Excepted, Status
 from service.contracts.provenance import Overlap
-from service.store.tables import Analysis, Audit, Input, Principal
+from service.store.tables import Analysis, Audit, Input, Model, Principal
 from service.store.tables_compliance import (
     Attestation,
     ComplianceReport,
+    LegalHold,
     Schedule,
     SignOff,
     Slot,
@@ -41,6 +42,7 @@ def recorded(session: Session, asked: Asked, controls: Sequence[Control]) -> Own
         # A policy that sets a threshold without an owner or a reason is refused; what is stored is looked at again.
         unfounded_thresholds=sum(not each.owner.strip() or not each.reason.strip() for each in asked.policy.overrides),
         shared=_shared(session, asked),
+        holds=_holds(session, asked.model.name, asked.as_of),
     )
 
 
@@ -144,6 +146,23 @@ def _shared(session: Session, asked: Asked) -> tuple[datetime, Overlap] | None:
     return newest_overlap(
         (ended, OVERLAPS.validate_json(json.dumps(provenance.get("overlaps", [])))) for ended, provenance in rows
     )
+
+
+def _holds(session: Session, model_name: str, as_of: datetime) -> list[Kept]:
+    """Legal holds in force at a time, on the model or on an audit of it."""
+    rows = session.execute(
+        select(LegalHold.created_at, Audit.title, Principal.name)
+        .join(Principal, Principal.id == LegalHold.created_by)
+        .outerjoin(Audit, Audit.id == LegalHold.audit_id)
+        .outerjoin(Model, Model.id == Audit.model_id)
+        .where(or_(LegalHold.model_name == model_name, Model.name == model_name))
+        .where(LegalHold.created_at < as_of, or_(LegalHold.lifted_at.is_(None), LegalHold.lifted_at >= as_of))
+        .order_by(LegalHold.created_at, LegalHold.id)
+    )
+    return [
+        Kept(on="the model" if title is None else f"the audit {title!r}", placed_by=who, placed_at=at)
+        for at, title, who in rows
+    ]
 
 
 def exceptions(session: Session, model_name: str, as_of: datetime) -> dict[str, Excepted]:

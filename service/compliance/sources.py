@@ -10,6 +10,7 @@ from service.contracts.provenance import Overlap
 
 LONGEST_EXCEPTION = timedelta(days=180)
 LONGEST_RUN = timedelta(days=1)
+MOST_HOLDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +62,21 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A legal hold in force. `on`: the model, or the audit, in words."""
+
+    on: str
+    placed_by: str
+    placed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
     """Everything that the service's own sources answer from, as of one time.
 
     `slots`: audits that were due in the window. `controls`: how many are assessed. `approved`: when and by whom an
     earlier report was approved last. `shared`: of the evaluation data of the newest analysis that saw training data.
+    `holds`: in force then.
     """
 
     window_from: datetime
@@ -78,6 +89,7 @@ class Own:
     approved: tuple[datetime, str] | None = None
     unfounded_thresholds: int = 0
     shared: tuple[datetime, Overlap] | None = None
+    holds: Sequence[Kept] = ()
 
 
 def own_answer(requirement: Requirement, control: str, own: Own) -> Found:
@@ -99,8 +111,19 @@ def own_answer(requirement: Requirement, control: str, own: Own) -> Found:
         "retention_violations": own.ledger.retention_violations,
     }[requirement.metric]
     said = own.ledger.said if count else ""
+    if requirement.metric == "retention_violations":
+        said = "; ".join(filter(None, (_holds(own), said)))[:4000]
     # One check of everything: how much there was to check grows while a report is made, and is no part of it.
     return _found("ledger", requirement.metric, count, at=own.as_of, said=said)
+
+
+def _holds(own: Own) -> str:
+    """What may not be given up, the oldest holds first."""
+    if not own.holds:
+        return ""
+    named = [f"{each.on}, since {each.placed_at:%Y-%m-%d} by {each.placed_by}" for each in own.holds[:MOST_HOLDS]]
+    more = len(own.holds) - MOST_HOLDS
+    return f"under legal hold: {'; '.join(named)}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _statement(requirement: Requirement, control: str, own: Own) -> Found:

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from service.clock import Clock
+from service.evidence.legal_holds import GIVEN_UP, is_held
 from service.evidence.log_check import read_rows
 from service.evidence.retention import LOG_FLOOR, KeptFile, due
 from service.store.blobs import BlobStore
@@ -23,8 +24,9 @@ from service.store.ledger import record, subject_of
 from service.store.system import system_session
 from service.store.tables import Analysis, Artifact, Audit, Blob, Event, Input, Model
 from service.store.tables_compliance import Baseline, ComplianceReport, Verdict
+from service.store.turns import LEGAL_HOLDS, take_turns
 
-ACTION = "bytes given up"
+ACTION = GIVEN_UP
 SUBJECT = "blob"
 BATCH = 100
 MOST_NAMED = 50
@@ -56,8 +58,9 @@ class Retention:
         for tenant, files in found:
             for start in range(0, len(files), BATCH):
                 digests = [file.digest for file in files[start : start + BATCH]]
-                # Asked again where it is written: a report made meanwhile may rest on them.
+                # Asked again where it is written: a report made meanwhile may rest on them, a hold may forbid it.
                 with system_session(self.database) as session:
+                    take_turns(session, tenant, LEGAL_HOLDS)
                     gone += _give_up(session, tenant, _due(session, tenant, digests, now, self.log), now, self.log)
         self._remove(since)
         return gone
@@ -164,6 +167,7 @@ def _files(session: Session, tenant: UUID, digests: Sequence[str], rests: "_Rest
             Audit.model_id,
             Model.name,
             _in_use(),
+            is_held(),
         )
         .join(Analysis, Analysis.id == Artifact.analysis_id)
         .join(Audit, Audit.id == Analysis.audit_id)
@@ -183,6 +187,7 @@ def _files(session: Session, tenant: UUID, digests: Sequence[str], rests: "_Rest
                 ended_at=max(row.ended_at for row in mine),
                 documented_at=max((at for at in documented if at is not None), default=None),
                 in_use=any(row.in_use for row in mine),
+                held=any(row.held for row in mine),
             )
         )
     return files

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from service.contracts.base import digest_of_value
 from service.evidence.giving_up import given_up, last_ends
 from service.evidence.heads import SignedHead
+from service.evidence.legal_holds import given_up_while_held
 from service.evidence.log_check import UNREADABLE, Finding, check_log, events_of, read_rows
 from service.evidence.retention import LOG_FLOOR, too_early
 from service.store.base import Base
@@ -134,7 +135,7 @@ def check_blobs(
 
 
 def check_retention(session: Session, tenant: UUID, gone: Mapping[str, datetime]) -> Iterator[Finding]:
-    """Bytes that were given up before anybody may, as the times of the log and of the analyses tell."""
+    """Bytes given up before anybody may, by the times of the log and of the analyses, or against a legal hold."""
     for digest, ended_at in last_ends(session, tenant, gone):
         if too_early(gone[digest], ended_at):
             days = (gone[digest] - ended_at).days
@@ -144,6 +145,9 @@ def check_retention(session: Session, tenant: UUID, gone: Mapping[str, datetime]
                 f"its bytes were given up on {gone[digest]:%Y-%m-%d}, {days} days after the analysis ended: "
                 f"{LOG_FLOOR.days} is the least",
             )
+    for digest, at in given_up_while_held(session, tenant).items():
+        if digest in gone:
+            yield Finding("blob", digest, f"its bytes were given up on {at:%Y-%m-%d} while a legal hold forbade it")
 
 
 def check_tenant(

@@ -3,6 +3,7 @@
 Two classes (the others are rows, and rows are never deleted): `log`, what a run left behind, from its end on, for as
 long as the operator says and never less than the floor; `doc`, what a report rests on, ten years from the last use of
 the model that it is about. Files of reports themselves are not given up at all.
+A legal hold beats every time there is.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,8 @@ class KeptFile:
     """Bytes that analyses left behind, and what may still ask for them.
 
     `ended_at`: when the last of those analyses ended; `documented_at`: the last use of a model whose report rests on
-    one of them, if any does; `in_use`: whether a baseline in force or an analysis yet to end reads them.
+    one of them, if any does; `in_use`: whether a baseline in force or an analysis yet to end reads them; `held`:
+    whether a legal hold forbids that they go.
     """
 
     digest: str
@@ -30,6 +32,7 @@ class KeptFile:
     ended_at: datetime
     documented_at: datetime | None
     in_use: bool
+    held: bool
 
     @property
     def kept_as(self) -> str:
@@ -37,8 +40,8 @@ class KeptFile:
         return "log" if self.documented_at is None else "doc"
 
     def until(self, log: timedelta) -> datetime | None:
-        """When it may go, where logs are kept for `log`; None while something uses it."""
-        if self.in_use:
+        """When it may go, where logs are kept for `log`; None while something uses or holds it."""
+        if self.in_use or self.held:
             return None
         documented = self.ended_at if self.documented_at is None else self.documented_at + DOC
         return max(self.ended_at + log, documented)

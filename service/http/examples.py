@@ -81,6 +81,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "document_title": "Model file digits-cnn, section 2",
         "expires_at": "2026-12-31T00:00:00Z",
     },
+    "create_hold": {"model_name": "digits-cnn", "reason": "Claim 2026/117 of 4 November: nothing of it may go."},
+    "lift_hold": {"reason": "The claim was settled on 12 December; counsel agrees."},
     "create_webhook": {"url": "https://hooks.example.org/lamina", "least": "medium"},
     "create_schedule": {
         "name": "digits-cnn, every Monday",

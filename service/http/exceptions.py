@@ -38,14 +38,14 @@ def refused_as_problems(what: str) -> Iterator[None]:
 def show_waivers(session: Session, rows: Iterable[Waiver], now: datetime) -> tuple[WaiverView, ...]:
     """Waivers as they stand at a time, with the names of the people in them."""
     found = tuple(rows)
-    names = _names(session, {row.created_by for row in found} | {row.decided_by for row in found if row.decided_by})
+    names = names_of(session, {row.created_by for row in found} | {row.decided_by for row in found if row.decided_by})
     return tuple(_waiver(session, row, names, now) for row in found)
 
 
 def show_attestations(session: Session, rows: Iterable[Attestation], now: datetime) -> tuple[AttestationView, ...]:
     """Attestations as they stand at a time, with the names of who stated them."""
     found = tuple(rows)
-    names = _names(session, {row.created_by for row in found})
+    names = names_of(session, {row.created_by for row in found})
     return tuple(
         AttestationView(
             id=row.id,
@@ -91,6 +91,7 @@ def _waiver(session: Session, row: Waiver, names: dict[UUID, str], now: datetime
     )
 
 
-def _names(session: Session, principals: set[UUID]) -> dict[UUID, str]:
+def names_of(session: Session, principals: set[UUID]) -> dict[UUID, str]:
+    """What principals are called, by id."""
     rows = select(Principal.id, Principal.name).where(Principal.id.in_(principals))
     return dict.fromkeys(principals, "") | {row.id: row.name for row in session.execute(rows)}

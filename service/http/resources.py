@@ -11,6 +11,7 @@ from service.http.compliance_reports import compliance_reports
 from service.http.datasets import datasets
 from service.http.health import health
 from service.http.history import history
+from service.http.holds import holds
 from service.http.keys import keys
 from service.http.kinds import kinds
 from service.http.log import log
@@ -42,6 +43,7 @@ RESOURCES = (
     policies,
     waivers,
     attestations,
+    holds,
     alerts,
     webhooks,
     deliveries,

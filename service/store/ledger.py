@@ -22,6 +22,7 @@ from service.store.tables_compliance import (
     Attestation,
     Baseline,
     ComplianceReport,
+    LegalHold,
     Policy,
     ReportFile,
     Schedule,
@@ -66,6 +67,7 @@ EVIDENCE: Mapping[type[Base], tuple[str, ...]] = {
         *("id", "control", "model_name", "role", "statement", "document_digest", "document_title", "expires_at"),
         *("withdrawn_at", *_OWNER),
     ),
+    LegalHold: ("id", "model_name", "audit_id", "reason", "lifted_by", "lifted_at", "lift_reason", *_OWNER),
     ComplianceReport: (
         *("id", "title", "model_name", "model_id", "policy_id", "schedule_id", "window_from", "window_to", "zone"),
         *("as_of", "late_seconds", "trigger", "frameworks", "revision", "supersedes_id", "state", "twin_digest"),

@@ -156,6 +156,24 @@ class Attestation(Owned, Base):
     withdrawn_at: Mapped[datetime | None]
 
 
+class LegalHold(Owned, Base):
+    """Somebody (`created_by`) forbids that files of a model, all its versions, or of one audit go. Ended, not deleted.
+
+    `lifted_by` must be another person.
+    """
+
+    __tablename__ = "legal_hold"
+    __table_args__ = (Index("ix_legal_hold_tenant_created", "tenant", "created_at", "id"),)
+
+    id: Mapped[Id]
+    model_name: Mapped[str | None] = mapped_column(String(128))
+    audit_id: Mapped[UUID | None] = mapped_column(ForeignKey("audit.id"))
+    reason: Mapped[str] = mapped_column(Text)
+    lifted_by: Mapped[UUID | None] = mapped_column(Uuid)
+    lifted_at: Mapped[datetime | None]
+    lift_reason: Mapped[str] = mapped_column(Text, default="")
+
+
 class ComplianceReport(Owned, Base):
     """One report on one model over one window; made by work, then signed off by people."""
 

@@ -215,6 +215,25 @@ def test_a_waiver_is_asked_for_granted_and_withdrawn(api: Path, carol: Path) -> 
     assert "180 days" in late.stderr
 
 
+def test_a_hold_is_placed_by_one_person_and_lifted_by_another(api: Path, carol: Path) -> None:
+    nothing = lamina("hold", "place", "--model", "nett", "--reason", "claim 117", "--home", api)
+    assert nothing.exit_code == 3
+    assert "there is no model of this name" in nothing.stderr
+    facts = api / "facts.json"
+    facts.write_text(json.dumps(FACTS))
+    weights = api / "net.pt2"
+    weights.write_bytes(b"PK\x03\x04")
+    done(api, "model", "add", str(weights), "--name", "net", "--version", "1", "--facts", str(facts), "--no-wait")
+    placed = json.loads(done(api, "hold", "place", "--model", "net", "--reason", "claim 117", "--json"))
+    own = lamina("hold", "lift", placed["id"], "--reason", "settled", "--home", api)
+    assert own.exit_code == 3
+    assert "another person must" in own.stderr
+    assert "in force" in done(api, "hold", "list", "--model", "net", "--state", "in_force")
+    assert "model net  lifted" in done(carol, "hold", "lift", placed["id"], "--reason", "settled")
+    table = done(api, "hold", "list")
+    assert all(word in table for word in ("model net", "lifted", "carol", "claim 117", "settled", placed["id"]))
+
+
 @pytest.mark.parametrize("until", ["soon", "2026-13-01", "2026-12-31T12:00:00"])
 def test_an_end_that_is_no_time_is_refused_here(api: Path, until: str) -> None:
     words = ("waiver", "ask", "ROB-04", "--reason", "a", "--compensating", "b", "--until", until)

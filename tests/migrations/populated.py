@@ -70,6 +70,8 @@ AT_0002: dict[str, str] = {
     "attestation": "INSERT INTO attestation (id, control, role, statement, document_title, expires_at, tenant,"
     " created_by, created_at)"
     f" VALUES ({_id(24)}, 'GOV-01', 'owner', 'it is so', '', 2, {OWNED})",
+    "legal_hold": "INSERT INTO legal_hold (id, model_name, reason, lift_reason, tenant, created_by, created_at)"
+    f" VALUES ({_id(34)}, 'net', 'a claim', '', {OWNED})",
     "compliance_report": "INSERT INTO compliance_report (id, title, model_name, model_id, policy_id, schedule_id,"
     ' window_from, window_to, zone, as_of, late_seconds, "trigger", frameworks, revision, state, tenant, created_by,'
     " created_at)"

@@ -29,11 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from service.clock import FixedClock
+from service.compliance.holds import place
 from service.compliance.keep import keep_policy
 from service.compliance.library import Measurable
 from service.compliance.people import ask_for_waiver, attest, decide_waiver
 from service.contracts.api import AnalysisSubmission
 from service.contracts.exceptions import AttestationSubmission, WaiverDecision, WaiverSubmission
+from service.contracts.holds import HoldSubmission
 from service.contracts.outcome import Measurement
 from service.contracts.policies import PolicyContent, PolicySubmission
 from service.contracts.schedules import AuditTask, DatasetByName, ScheduleSubmission
@@ -69,7 +71,7 @@ class Refused(Exception):
 
 
 def populate(office: Office, clock: FixedClock, colleague: UUID) -> list[UUID]:
-    """Two reports over audits, with policy, waiver, attestation, schedule, signature and signed heads."""
+    """Two reports over audits, with policy, waiver, attestation, hold, schedule, signature and signed heads."""
     who = {"tenant": office.tenant, "principal": office.principal}
     begin = clock.now()
     model, dataset = office.ready_pair()
@@ -87,6 +89,7 @@ def populate(office: Office, clock: FixedClock, colleague: UUID) -> list[UUID]:
             control="GOV-01", role="owner", statement="It is written down.", expires_at=clock.now() + 90 * DAY
         )
         attest(session, said, **who, now=clock.now())
+        place(session, HoldSubmission(model_name="net", reason="A claim is open."), **who, now=clock.now())
         task = AuditTask(
             inputs={"evaluation": DatasetByName(name="table")}, analyses=(AnalysisSubmission(kind="accuracy"),)
         )

@@ -1,9 +1,10 @@
 """Do files go when their time is over and no sooner, and does the log tell what is gone from what was taken?"""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,10 @@ from pydantic import ValidationError
 from sqlalchemy import select, update
 
 from service.clock import FixedClock
+from service.compliance.holds import lift, place
+from service.contracts.holds import HoldLift, HoldSubmission
 from service.contracts.outcome import Measurement
+from service.evidence import giving_up
 from service.evidence.giving_up import ACTION, Retention
 from service.evidence.ledger_check import check_tenant
 from service.evidence.log_check import Finding
@@ -24,7 +28,8 @@ from service.store.holdings import refer, tombstone
 from service.store.ledger import record, subject_of
 from service.store.system import system_session
 from service.store.tables import Analysis, Artifact, Blob, Event, Input, Tenant
-from service.store.tables_compliance import Baseline
+from service.store.tables_compliance import Baseline, LegalHold
+from tests.conftest import MakePrincipal, MakeTenant
 from tests.service.work.office import Office, an_office
 
 DAY = timedelta(days=1)
@@ -33,7 +38,7 @@ ENDED = datetime(2026, 3, 1, tzinfo=UTC)
 POINT = Measurement(metric="clean_accuracy", value=0.95, low=0.94, high=0.96, n=2000)
 
 
-def kept(documented: datetime | None = None, *, in_use: bool = False) -> KeptFile:
+def kept(documented: datetime | None = None, *, in_use: bool = False, held: bool = False) -> KeptFile:
     return KeptFile(
         digest="sha256:" + "ab" * 32,
         size=9,
@@ -41,6 +46,7 @@ def kept(documented: datetime | None = None, *, in_use: bool = False) -> KeptFil
         ended_at=ENDED,
         documented_at=documented,
         in_use=in_use,
+        held=held,
     )
 
 
@@ -52,6 +58,8 @@ def kept(documented: datetime | None = None, *, in_use: bool = False) -> KeptFil
         (kept(ENDED - 20 * DOC), ENDED + LOG),
         (kept(in_use=True), None),
         (kept(ENDED, in_use=True), None),
+        (kept(held=True), None),
+        (kept(ENDED, held=True), None),
     ],
 )
 def test_a_file_is_kept_as_long_as_its_class_says_and_not_a_moment_less(file: KeptFile, goes: datetime | None) -> None:
@@ -337,3 +345,130 @@ def test_a_report_says_whether_the_floor_was_held(office: Office, clock: FixedCl
     report = office.ask("net", clock.now() - 30 * DAY, clock.now())
     assert office.make_reports() == 1
     assert office.statuses(report)["INT-03"] == status
+
+
+def held(office: Office, colleague: UUID, wanted: HoldSubmission) -> UUID:
+    with office.database.session(office.tenant) as session:
+        return place(session, wanted, tenant=office.tenant, principal=colleague, now=office.clock.now()).id
+
+
+def lifted(office: Office, hold: UUID) -> None:
+    with office.database.session(office.tenant) as session:
+        lift(session, hold, HoldLift(reason="settled"), principal=office.principal, now=office.clock.now())
+
+
+@pytest.fixture
+def colleague(make_principal: MakePrincipal, tenant: UUID) -> UUID:
+    return make_principal(tenant, "carol")
+
+
+def test_a_hold_on_the_model_keeps_files_whatever_their_age(office: Office, clock: FixedClock, colleague: UUID) -> None:
+    digest = measured(office, clock)
+    first, second = (
+        held(office, colleague, HoldSubmission(model_name="net", reason=reason)) for reason in ("a claim", "an inquiry")
+    )
+    clock.advance(DOC)
+    assert sweep(office) == 0
+    lifted(office, first)
+    assert sweep(office) == 0
+    assert here(office, digest)
+    lifted(office, second)
+    assert sweep(office) == 1
+    assert not here(office, digest)
+    office.appender.seal()
+    assert findings(office) == []
+
+
+def test_a_hold_on_an_audit_keeps_the_files_of_that_audit(office: Office, clock: FixedClock, colleague: UUID) -> None:
+    model, dataset = office.ready_pair()
+    mine, other = (office.measure(model, dataset, "accuracy", POINT, file=f"{name}.json") for name in "ab")
+    with system_session(office.database) as session:
+        audit = session.get_one(Analysis, mine).audit_id
+    held(office, colleague, HoldSubmission(audit=audit, reason="a claim"))
+    kept_digest, gone_digest = digest_of(office, mine), digest_of(office, other)
+    clock.advance(LOG)
+    assert sweep(office) == 1
+    assert (here(office, kept_digest), here(office, gone_digest)) == (True, False)
+
+
+def test_a_hold_of_another_tenant_keeps_nothing_here(
+    office: Office, clock: FixedClock, make_tenant: MakeTenant, make_principal: MakePrincipal
+) -> None:
+    measured(office, clock)
+    other = make_tenant("umbrella")
+    with system_session(office.database) as session:
+        hold = LegalHold(id=new_id(), tenant=other, created_by=make_principal(other, "eve"), created_at=clock.now())
+        hold.model_name, hold.reason, hold.lift_reason = "net", "a claim", ""
+        session.add(hold)
+    assert sweep(office) == 1
+
+
+def test_a_hold_placed_between_the_two_looks_of_a_sweep_keeps_the_bytes(
+    office: Office, clock: FixedClock, colleague: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = measured(office, clock)
+    first_look = giving_up._due
+
+    def then_hold(*given: Any) -> list[KeptFile]:
+        found = first_look(*given)
+        monkeypatch.setattr(giving_up, "_due", first_look)
+        held(office, colleague, HoldSubmission(model_name="net", reason="a claim"))
+        assert [file.digest for file in found] == [digest]
+        return found
+
+    monkeypatch.setattr(giving_up, "_due", then_hold)
+    assert sweep(office) == 0
+    assert here(office, digest)
+    assert tombstones(office) == []
+
+
+def test_a_hold_placed_while_bytes_go_waits_and_comes_after(
+    office: Office, clock: FixedClock, colleague: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = measured(office, clock)
+    look, looks, placing = giving_up._due, [0], list[Future[UUID]]()
+    with ThreadPoolExecutor(1) as pool:
+
+        def while_written(*given: Any) -> list[KeptFile]:
+            found = look(*given)
+            looks[0] += 1
+            if looks[0] == 2:
+                wanted = HoldSubmission(model_name="net", reason="a claim")
+                placing.append(pool.submit(held, office, colleague, wanted))
+                with pytest.raises(TimeoutError):  # it has to wait for this transaction
+                    placing[0].result(timeout=0.3)
+            return found
+
+        monkeypatch.setattr(giving_up, "_due", while_written)
+        assert sweep(office) == 1
+        hold = placing[0].result(timeout=20)
+    assert not here(office, digest)
+    with system_session(office.database) as session:
+        placed = session.scalars(select(Event.id).where(Event.subject_id == hold)).one()
+    assert tombstones(office)[0].id < placed
+    office.appender.seal()
+    assert findings(office) == []
+
+
+def test_bytes_given_up_under_a_hold_are_told(office: Office, clock: FixedClock, colleague: UUID) -> None:
+    digest = measured(office, clock)
+    hold = held(office, colleague, HoldSubmission(model_name="net", reason="a claim"))
+    give_up(office, digest, clock.now())
+    lifted(office, hold)
+    office.appender.seal()
+    said = "its bytes were given up on 2027-04-05 while a legal hold forbade it"
+    assert findings(office) == [Finding("blob", digest, said)]
+
+
+@pytest.mark.slow
+def test_a_report_names_the_holds_in_force(office: Office, clock: FixedClock, colleague: UUID) -> None:
+    measured(office, clock)
+    lifted(office, held(office, colleague, HoldSubmission(model_name="net", reason="an inquiry")))
+    clock.advance(DAY)
+    held(office, colleague, HoldSubmission(model_name="net", reason="a claim"))
+    clock.advance(DAY)
+    report = office.ask("net", clock.now() - 30 * DAY, clock.now())
+    assert office.make_reports() == 1
+    assert office.statuses(report)["INT-03"] == "met"
+    assert "under legal hold: the model, since 2027-04-06 by carol" in office.file(report, "report.json").decode()
+    assert office.file(report, "report.json").decode().count("under legal hold: ") == 1

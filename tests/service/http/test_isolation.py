@@ -61,6 +61,7 @@ def ids(ask: Asker, make_asker: MakeAsker, world: World, database: Database) -> 
         "waiver": bodies.made(ask.post("/v1/waivers", EXAMPLES["create_waiver"]), 201),
         "attestation": bodies.made(ask.post("/v1/attestations", EXAMPLES["create_attestation"] | later), 201),
         "baseline": bodies.made(make_asker(ask.tenant, "carol").post("/v1/baselines", normal), 201),
+        "legal hold": bodies.made(ask.post("/v1/holds", {"audit": str(audit), "reason": "a claim"}), 201),
         "schedule": bodies.made(ask.post("/v1/schedules", EXAMPLES["create_schedule"]), 201),
         "webhook": (hook := bodies.made(ask.post("/v1/webhooks", EXAMPLES["create_webhook"]), 201)),
         "delivery": (message := bodies.made(ask.send("POST", f"/v1/webhooks/{hook}/test"))),
