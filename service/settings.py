@@ -2,11 +2,14 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.contracts.alerts import MAIL_ADDRESS
 
 PREFIX = "LAMINA_"
 # Read by the command or by tests, not by the service: known, so that a typing error elsewhere is still noticed.
@@ -20,7 +23,7 @@ class UnknownSetting(ValueError):
 class Settings(BaseModel):
     """Every setting of the service. `LAMINA_DATABASE_URL` sets `database_url`, and so on; NAME_FILE reads a file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     database_url: str = Field(
         "sqlite:///.lamina/lamina.db", description="SQLAlchemy URL; SQLite or Postgres (psycopg)."
@@ -77,6 +80,16 @@ class Settings(BaseModel):
         "", description="Hosts, by comma, that webhooks may reach on private addresses and by plain http."
     )
 
+    smtp_host: str = Field("", description="Mail server that alerts are handed to; empty: none are sent by mail.")
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(587, description="Port of the mail server.")
+    smtp_security: Annotated[str, Field(pattern=r"^(starttls|tls|none)$")] = Field(
+        "starttls", description="starttls: required; tls: from the first byte; none: in the clear, without a password."
+    )
+    smtp_sender: str = Field("", description="Address that mails are from.")
+    smtp_user: str = Field("", description="User at the mail server; empty: none.")
+    smtp_password: str = Field("", description="Password of that user.", repr=False)
+    smtp_ca: str = Field("", description="File of authorities (PEM) the mail server is checked against; empty: system.")
+
     child_threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Threads of a child on the CPU.")
     child_memory_bytes: Annotated[int, Field(ge=268_435_456)] = Field(
         8_589_934_592, description="Memory cap of a child."
@@ -100,6 +113,19 @@ class Settings(BaseModel):
         default=False, description="Let trusted principals' models run at sandbox level rlimits-only, too."
     )
     log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = Field("INFO", description="Log level.")
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        """A mail server without a sender, or a password in the clear, is found at the start."""
+        if self.smtp_host and not re.fullmatch(MAIL_ADDRESS, self.smtp_sender):
+            raise ValueError("smtp_host needs smtp_sender, an address such as lamina@example.org")
+        if bool(self.smtp_user) != bool(self.smtp_password):
+            raise ValueError("smtp_user and smtp_password go together")
+        if not (self.smtp_user + self.smtp_password).isascii():
+            raise ValueError("smtp_user and smtp_password are ASCII: mail servers disagree on other letters")
+        if self.smtp_user and self.smtp_security == "none":
+            raise ValueError("smtp_security none would send smtp_password in the clear; use starttls or tls")
+        return self
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

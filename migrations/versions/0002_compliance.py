@@ -31,6 +31,7 @@ TABLES = (
     "tree_head",
     "signing_key",
     "webhook",
+    "mail_recipient",
     "alert",
     "delivery",
 )
@@ -452,7 +453,7 @@ def what_is_sealed() -> None:
 
 
 def who_is_told() -> None:
-    """Webhooks, alerts and what was sent."""
+    """Webhooks, recipients of mail, alerts and what was sent."""
     op.create_table(
         "webhook",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -466,6 +467,18 @@ def who_is_told() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
     )
     op.create_index("ix_webhook_tenant_created", "webhook", ["tenant", "created_at", "id"], unique=False)
+    op.create_table(
+        "mail_recipient",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("least", sa.String(length=16), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_delivered_at", TIME, nullable=True),
+        sa.Column("disabled_at", TIME, nullable=True),
+        *owned(),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_recipient")),
+    )
+    op.create_index("ix_mail_recipient_tenant_created", "mail_recipient", ["tenant", "created_at", "id"], unique=False)
     op.create_table(
         "alert",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -491,7 +504,8 @@ def who_is_told() -> None:
     op.create_table(
         "delivery",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("webhook_id", sa.Uuid(), nullable=False),
+        sa.Column("webhook_id", sa.Uuid(), nullable=True),
+        sa.Column("recipient_id", sa.Uuid(), nullable=True),
         sa.Column("alert_id", sa.Uuid(), nullable=False),
         sa.Column("event", sa.String(length=32), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -499,10 +513,14 @@ def who_is_told() -> None:
         sa.Column("work_id", sa.Uuid(), nullable=True),
         *owned(),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_delivery_alert_id_alert")),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"], ["mail_recipient.id"], name=op.f("fk_delivery_recipient_id_mail_recipient")
+        ),
         sa.ForeignKeyConstraint(["webhook_id"], ["webhook.id"], name=op.f("fk_delivery_webhook_id_webhook")),
         sa.ForeignKeyConstraint(["work_id"], ["work.id"], name=op.f("fk_delivery_work_id_work")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("webhook_id", "alert_id", "event", name=op.f("uq_delivery_webhook_id_alert_id_event")),
+        sa.UniqueConstraint("recipient_id", "alert_id", "event", name=op.f("uq_delivery_recipient_id_alert_id_event")),
     )
     op.create_index("ix_delivery_tenant_created", "delivery", ["tenant", "created_at", "id"], unique=False)
     op.create_index(op.f("ix_delivery_work_id"), "delivery", ["work_id"], unique=False)

@@ -72,11 +72,14 @@ def post(
     except OSError as error:
         return Sent(delivered=False, said=f"no connection: {type(error).__name__}")
     late = threading.Event()
-    timer = threading.Timer(deadline_seconds, _cut, [plain, late])
+    handle = plain.dup()  # securing a connection takes it away from `plain`
+    timer = threading.Timer(deadline_seconds, cut, [handle, late])
     timer.daemon = True
     timer.start()
+    wire = plain
     try:
-        wire = _secured(plain, place.host) if place.secure else plain
+        if place.secure:
+            wire = _secured(plain, place.host)
         connection = http.client.HTTPConnection(place.host, place.port)
         connection.sock = wire
         sent = {"Content-Type": "application/json", "User-Agent": "lamina", "Connection": "close", **headers}
@@ -88,8 +91,9 @@ def post(
         found = Sent(delivered=False, said=f"the connection failed: {type(error).__name__}")
     finally:
         timer.cancel()
-        with suppress(OSError):
-            plain.close()
+        for each in (handle, wire, plain):
+            with suppress(OSError):
+                each.close()
     # Headers that are cut off look like headers that have ended: an answer counts only if it was whole in time.
     return Sent(delivered=False, said=f"no whole answer in {deadline_seconds:g} s") if late.is_set() else found
 
@@ -106,8 +110,8 @@ def _secured(plain: socket.socket, host: str) -> socket.socket:
     return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
 
 
-def _cut(plain: socket.socket, late: threading.Event) -> None:
-    """The time is over, whatever drips in."""
+def cut(handle: socket.socket, late: threading.Event) -> None:
+    """The time is over, whatever drips in. `handle`: a copy of the connection's own, which stays whatever wraps it."""
     late.set()
     with suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
+        handle.shutdown(socket.SHUT_RDWR)

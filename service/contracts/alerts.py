@@ -12,6 +12,11 @@ Severity = Literal["low", "medium", "high", "critical"]
 DeliveryState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+MAIL_ADDRESS = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+$"
+"""ASCII, without quotes or comments: nothing in it can end a header or a command."""
+
+
 class WebhookSubmission(Value):
     """Say where alerts are to go."""
 
@@ -38,6 +43,28 @@ class WebhookMade(WebhookView):
     secret: str = Field(description="whsec_..., as Standard Webhooks has it: verify signatures with it.")
 
 
+class RecipientSubmission(Value):
+    """Say whom alerts are mailed to."""
+
+    address: Annotated[str, Field(min_length=6, max_length=254, pattern=MAIL_ADDRESS)] = Field(
+        description="A mail address, as alerts@example.org."
+    )
+    least: Severity = Field("medium", description="Alerts of this severity and above are sent.")
+
+
+class RecipientView(Value):
+    """Whom alerts are mailed to."""
+
+    id: UUID
+    address: str
+    least: Severity
+    failures: Integer = Field(description="Messages in a row that the mail server did not take.")
+    last_delivered_at: datetime | None = Field(description="When the mail server took one last.")
+    disabled_at: datetime | None
+    created_by: UUID
+    created_at: datetime
+
+
 class AlertView(Value):
     """Something that somebody should know of."""
 
@@ -61,10 +88,11 @@ class TryView(Value):
 
 
 class DeliveryView(Value):
-    """A message to a webhook, and every try."""
+    """A message to a webhook or a recipient of mail, and every try."""
 
     id: UUID
-    webhook: UUID
+    webhook: UUID | None
+    recipient: UUID | None
     alert: UUID
     event: str
     state: DeliveryState

@@ -84,6 +84,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "create_hold": {"model_name": "digits-cnn", "reason": "Claim 2026/117 of 4 November: nothing of it may go."},
     "lift_hold": {"reason": "The claim was settled on 12 December; counsel agrees."},
     "create_webhook": {"url": "https://hooks.example.org/lamina", "least": "medium"},
+    "create_recipient": {"address": "model-risk@example.org", "least": "high"},
     "create_schedule": {
         "name": "digits-cnn, every Monday",
         "model_name": "digits-cnn",

@@ -9,6 +9,7 @@ from service.http.baselines import baselines
 from service.http.blobs import blobs
 from service.http.compliance_reports import compliance_reports
 from service.http.datasets import datasets
+from service.http.deliveries import deliveries
 from service.http.health import health
 from service.http.history import history
 from service.http.holds import holds
@@ -19,11 +20,12 @@ from service.http.measurements import measurements
 from service.http.models import models
 from service.http.policies import policies
 from service.http.principals import principals
+from service.http.recipients import recipients
 from service.http.reference import reference
 from service.http.reports import reports
 from service.http.schedules import schedules
 from service.http.waivers import waivers
-from service.http.webhooks import deliveries, webhooks
+from service.http.webhooks import webhooks
 from service.http.wellknown import wellknown
 
 RESOURCES = (
@@ -46,6 +48,7 @@ RESOURCES = (
     holds,
     alerts,
     webhooks,
+    recipients,
     deliveries,
     log,
     wellknown,

@@ -1,24 +1,15 @@
-"""Endpoints of webhooks and what was sent to them: made, turned, tried, disabled; every message and every try."""
+"""Endpoints of webhooks: made, turned, tried, disabled."""
 
 from uuid import UUID
 
-from pydantic import Field, TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.alerts.address import Refused, place_of
-from service.contracts.alerts import (
-    DeliveryState,
-    DeliveryView,
-    Severity,
-    TryView,
-    WebhookMade,
-    WebhookSubmission,
-    WebhookView,
-)
+from service.contracts.alerts import DeliveryView, Severity, WebhookMade, WebhookSubmission, WebhookView
 from service.contracts.api import Page
 from service.contracts.problem import Fault
-from service.contracts.status import WorkState
+from service.http.deliveries import trial
 from service.http.endpoint import IDEMPOTENCY_KEY, LINK, LOCATION, Answer, Resource, by_id
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, NoQuery, Reply
@@ -26,9 +17,7 @@ from service.http.problems import Refusal, invalid, missing
 from service.store.base import new_id
 from service.store.ledger import record
 from service.store.questions import page_of
-from service.store.tables import Work
-from service.store.tables_compliance import Alert, Delivery, Webhook
-from service.work.alerting import send_to
+from service.store.tables_compliance import Webhook
 
 webhooks = Resource(
     tag="webhooks",
@@ -36,22 +25,10 @@ webhooks = Resource(
     "open. The service derives a webhook's secret and stores it nowhere.",
     parameter=by_id("webhook"),
 )
-deliveries = Resource(tag="deliveries", about="Messages to webhooks, with every try.", parameter=by_id("delivery"))
-STATE: TypeAdapter[DeliveryState] = TypeAdapter(DeliveryState)
 
 
 class WebhooksPage(Page[WebhookView]):
     """One page of webhooks."""
-
-
-class DeliveriesQuery(PageQuery):
-    """Which messages."""
-
-    webhook: UUID | None = Field(None, description="Messages to the webhook of this id only.")
-
-
-class DeliveriesPage(Page[DeliveryView]):
-    """One page of messages."""
 
 
 SHOWN = (Answer(status=200, description="The webhook.", model=WebhookView),)
@@ -165,81 +142,7 @@ def test_webhook(call: Call[NoQuery, None]) -> Reply:
         row = _row(session, call.id)
         if row.disabled_at is not None:
             raise Refusal("conflict", "The webhook is disabled; make another.")
-        alert = Alert(
-            id=new_id(),
-            tenant=row.tenant,
-            created_by=call.caller.principal,
-            created_at=call.now,
-            key=f"test:{new_id()}",
-            severity="low",
-            text="This is a test; nothing happened.",
-            detail={},
-            model_name=None,
-            closed_at=call.now,
-        )
-        session.add(alert)
-        session.flush()
-        made = send_to(session, row, alert, "test", now=call.now)
-        reply = Reply(value=_message(session, made), status=202)
-    call.parts.ring()
-    return reply
-
-
-@deliveries.endpoint(
-    "GET",
-    "/v1/deliveries",
-    scope="admin",
-    answers=(Answer(status=200, description="One page, newest first.", model=DeliveriesPage, headers=(LINK,)),),
-)
-def list_deliveries(call: Call[DeliveriesQuery, None]) -> Reply:
-    """List messages, with every try."""
-    statement = select(Delivery)
-    if call.query.webhook is not None:
-        statement = statement.where(Delivery.webhook_id == call.query.webhook)
-    with call.reads() as session:
-        page = page_of(session, statement, Delivery, call.query.limit, start(call))
-        items = tuple(_message(session, row) for row in page.rows)
-    cursor, headers = following(call, page.next)
-    return Reply(value=DeliveriesPage(items=items, next=cursor), headers=headers)
-
-
-@deliveries.endpoint(
-    "GET",
-    "/v1/deliveries/{id}",
-    scope="admin",
-    answers=(Answer(status=200, description="The message.", model=DeliveryView),),
-)
-def get_delivery(call: Call[NoQuery, None]) -> Reply:
-    """Show a message, with every try."""
-    with call.reads() as session:
-        return Reply(value=_message(session, _delivery(session, call.id)))
-
-
-@deliveries.endpoint(
-    "POST",
-    "/v1/deliveries/{id}/replay",
-    scope="admin",
-    answers=(Answer(status=202, description="A new message with the same words, queued.", model=DeliveryView),),
-    problems=("conflict",),
-)
-def replay_delivery(call: Call[NoQuery, None]) -> Reply:
-    """Send a message that did not get there again.
-
-    As a message of its own, with an id of its own.
-    """
-    with call.writes() as session:
-        row = _delivery(session, call.id)
-        work = None if row.work_id is None else session.get(Work, row.work_id)
-        if work is None or work.state != WorkState.FAILED.value:
-            raise Refusal("conflict", "Only a message that failed for good is sent again.")
-        webhook = session.get_one(Webhook, row.webhook_id)
-        if webhook.disabled_at is not None:
-            raise Refusal("conflict", "The webhook is disabled; make another.")
-        again = sum(1 for _ in session.scalars(select(Delivery.id).where(Delivery.alert_id == row.alert_id)))
-        event = f"{row.event.partition(' ')[0]} {again}"
-        made = send_to(session, webhook, session.get_one(Alert, row.alert_id), event, now=call.now)
-        made.body = row.body
-        reply = Reply(value=_message(session, made), status=202)
+        reply = Reply(value=trial(session, row, created_by=call.caller.principal, now=call.now), status=202)
     call.parts.ring()
     return reply
 
@@ -248,13 +151,6 @@ def _row(session: Session, webhook_id: UUID) -> Webhook:
     row = session.get(Webhook, webhook_id)
     if row is None:
         raise missing("webhook")
-    return row
-
-
-def _delivery(session: Session, delivery_id: UUID) -> Delivery:
-    row = session.get(Delivery, delivery_id)
-    if row is None:
-        raise missing("delivery")
     return row
 
 
@@ -274,19 +170,6 @@ def _shown(row: Webhook) -> WebhookView:
         last_delivered_at=row.last_delivered_at,
         disabled_at=row.disabled_at,
         created_by=row.created_by,
-        created_at=row.created_at,
-    )
-
-
-def _message(session: Session, row: Delivery) -> DeliveryView:
-    work = None if row.work_id is None else session.get(Work, row.work_id)
-    return DeliveryView(
-        id=row.id,
-        webhook=row.webhook_id,
-        alert=row.alert_id,
-        event=row.event,
-        state=STATE.validate_python("queued" if work is None else work.state),
-        tries=tuple(TryView.model_validate(each, strict=False) for each in row.log),
         created_at=row.created_at,
     )
 

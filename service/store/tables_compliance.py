@@ -330,6 +330,20 @@ class Webhook(Owned, Base):
     disabled_at: Mapped[datetime | None]
 
 
+class MailRecipient(Owned, Base):
+    """Whom alerts are mailed to, through the operator's mail server."""
+
+    __tablename__ = "mail_recipient"
+    __table_args__ = (Index("ix_mail_recipient_tenant_created", "tenant", "created_at", "id"),)
+
+    id: Mapped[Id]
+    address: Mapped[str] = mapped_column(String(254))
+    least: Mapped[str] = mapped_column(String(16))
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    last_delivered_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+
+
 class Alert(Owned, Base):
     """A transition somebody should know of; open until what raised it is over, and never open twice."""
 
@@ -350,16 +364,21 @@ class Alert(Owned, Base):
 
 
 class Delivery(Owned, Base):
-    """One message to one webhook, sent by work; `log` holds every try. The message never changes between tries."""
+    """One message to one webhook or one recipient of mail, sent by work; `log` holds every try.
+
+    The message never changes between tries.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
         Unique("webhook_id", "alert_id", "event"),
+        Unique("recipient_id", "alert_id", "event"),
         Index("ix_delivery_tenant_created", "tenant", "created_at", "id"),
     )
 
     id: Mapped[Id]
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhook.id"))
+    webhook_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhook.id"))
+    recipient_id: Mapped[UUID | None] = mapped_column(ForeignKey("mail_recipient.id"))
     alert_id: Mapped[UUID] = mapped_column(ForeignKey("alert.id"))
     event: Mapped[str] = mapped_column(String(32))
     body: Mapped[str] = mapped_column(Text)

@@ -26,6 +26,7 @@ from service.store.tables_compliance import (
     Alert,
     ComplianceReport,
     Delivery,
+    MailRecipient,
     Schedule,
     Slot,
     Verdict,
@@ -85,7 +86,7 @@ def known(session: Session) -> Known:
 
 
 def open_alert(session: Session, due: Wanted, *, tenant: UUID, now: datetime) -> int:
-    """Open an alert, unless another scheduler has; it is sent to every webhook that asks for as much."""
+    """Open an alert, unless another scheduler has; it is sent to everybody who asks for as much."""
     row = Alert(
         id=new_id(),
         tenant=tenant,
@@ -108,8 +109,8 @@ def open_alert(session: Session, due: Wanted, *, tenant: UUID, now: datetime) ->
     return 1
 
 
-def send_to(session: Session, webhook: Webhook, alert: Alert, event: str, *, now: datetime) -> Delivery:
-    """Queue a message about an alert for one webhook."""
+def send_to(session: Session, to: Webhook | MailRecipient, alert: Alert, event: str, *, now: datetime) -> Delivery:
+    """Queue a message about an alert for one webhook, or one recipient of mail."""
     body = {
         "type": f"alert.{event}",
         "timestamp": now.isoformat(),
@@ -124,10 +125,11 @@ def send_to(session: Session, webhook: Webhook, alert: Alert, event: str, *, now
     }
     row = Delivery(
         id=new_id(),
-        tenant=webhook.tenant,
-        created_by=webhook.created_by,
+        tenant=to.tenant,
+        created_by=to.created_by,
         created_at=now,
-        webhook_id=webhook.id,
+        webhook_id=to.id if isinstance(to, Webhook) else None,
+        recipient_id=to.id if isinstance(to, MailRecipient) else None,
         alert_id=alert.id,
         event=event,
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
@@ -139,8 +141,8 @@ def send_to(session: Session, webhook: Webhook, alert: Alert, event: str, *, now
         session,
         type=WorkType.DELIVERY,
         subject_id=row.id,
-        tenant=webhook.tenant,
-        created_by=webhook.created_by,
+        tenant=to.tenant,
+        created_by=to.created_by,
         queue=DELIVERY_QUEUE,
         max_attempts=ATTEMPTS,
         now=now,
@@ -174,9 +176,13 @@ def _told(session: Session, row: Alert, event: str, *, now: datetime) -> None:
         action=event,
         detail={"key": row.key, "severity": row.severity},
     )
-    for webhook in session.scalars(select(Webhook).where(Webhook.disabled_at.is_(None)).order_by(Webhook.id)).all():
-        if reaches(row.severity, webhook.least):
-            send_to(session, webhook, row, event, now=now)
+    receivers = [
+        *session.scalars(select(Webhook).where(Webhook.disabled_at.is_(None)).order_by(Webhook.id)),
+        *session.scalars(select(MailRecipient).where(MailRecipient.disabled_at.is_(None)).order_by(MailRecipient.id)),
+    ]
+    for each in receivers:
+        if reaches(row.severity, each.least):
+            send_to(session, each, row, event, now=now)
 
 
 def _concluded(session: Session) -> list[Concluded]:

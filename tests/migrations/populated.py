@@ -96,6 +96,8 @@ AT_0002: dict[str, str] = {
     "signing_key": f"INSERT INTO signing_key (id, public_key, created_at) VALUES ('{D}', 'bytes', 1)",
     "webhook": "INSERT INTO webhook (id, url, least, generation, failures, tenant, created_by, created_at)"
     f" VALUES ({_id(31)}, 'https://example.org', 'medium', 1, 0, {OWNED})",
+    "mail_recipient": "INSERT INTO mail_recipient (id, address, least, failures, tenant, created_by, created_at)"
+    f" VALUES ({_id(35)}, 'ada@example.org', 'medium', 0, {OWNED})",
     "alert": 'INSERT INTO alert (id, "key", severity, "text", detail, tenant, created_by, created_at)'
     f" VALUES ({_id(32)}, 'k', 'high', 'it fell', '{{}}', {OWNED})",
     "delivery": "INSERT INTO delivery (id, webhook_id, alert_id, event, body, log, tenant, created_by, created_at)"

@@ -33,6 +33,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         blobs=str(tmp_path / "blobs"),
         scratch=tmp_path / "scratch",
         cursor_key="only for tests",
+        smtp_host="mail.example.org",
+        smtp_sender="lamina@example.org",
         body_bytes=8192,
         blob_bytes=4096,
         tenant_bytes=10_000,

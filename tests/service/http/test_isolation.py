@@ -33,7 +33,7 @@ LISTS = [
     if endpoint.method == "GET" and endpoint.path.startswith("/v1/") and not endpoint.parameters
     if endpoint.name not in ("list_kinds", "list_controls", "whoami", *LOG, *OF_A_MODEL)
 ]
-MADE_LATER = ("/report", "/file", "/revisions", "/replay")
+MADE_LATER = ("/report", "/file", "/export", "/revisions", "/replay")
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
 Ids = dict[str, str]
 
@@ -64,6 +64,7 @@ def ids(ask: Asker, make_asker: MakeAsker, world: World, database: Database) -> 
         "legal hold": bodies.made(ask.post("/v1/holds", {"audit": str(audit), "reason": "a claim"}), 201),
         "schedule": bodies.made(ask.post("/v1/schedules", EXAMPLES["create_schedule"]), 201),
         "webhook": (hook := bodies.made(ask.post("/v1/webhooks", EXAMPLES["create_webhook"]), 201)),
+        "mail recipient": bodies.made(ask.post("/v1/mail-recipients", EXAMPLES["create_recipient"]), 201),
         "delivery": (message := bodies.made(ask.send("POST", f"/v1/webhooks/{hook}/test"))),
         "alert": str(bodies.shown(ask.get(f"/v1/deliveries/{message}"))["alert"]),
         "compliance report": bodies.made(ask.post("/v1/compliance-reports", month)),

@@ -2,7 +2,9 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
+from email import message_from_bytes
 from pathlib import Path
 from uuid import UUID
 
@@ -10,15 +12,18 @@ import pytest
 from sqlalchemy import select
 
 from service.alerts.send import Sent
+from service.alerts.smtp import MailServer
+from service.alerts.wanted import Wanted
 from service.clock import FixedClock
 from service.contracts.outcome import Measurement
 from service.store.base import new_id
 from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Dataset, Event, Model, Work
-from service.store.tables_compliance import Alert, Delivery, Webhook
-from service.work.alerting import Watcher
+from service.store.tables_compliance import Alert, Delivery, MailRecipient, Webhook
+from service.work.alerting import Watcher, open_alert
 from service.work.deliveries import Deliverer
+from tests.service.alerts.mailserver import Taker, running
 from tests.service.work.office import Office, an_office
 
 DAY = timedelta(days=1)
@@ -180,3 +185,119 @@ def test_no_secret_is_in_any_row(office: Office, webhook: UUID) -> None:
         tables = (Webhook, Delivery, Alert, Event)
         stored = [repr(vars(row)) for table in tables for row in session.scalars(select(table))]
     assert not any("whsec_" in each or "v1," in each for each in stored)
+
+
+# --- mail -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def taker() -> Iterator[Taker]:
+    with running(Taker()) as made:
+        yield made
+
+
+@pytest.fixture
+def recipient(office: Office) -> UUID:
+    return named(office, "high")
+
+
+def named(office: Office, least: str, address: str = "ada@example.org") -> UUID:
+    who = {"tenant": office.tenant, "created_by": office.principal, "created_at": office.clock.now()}
+    row = MailRecipient(id=new_id(), address=address, least=least, failures=0, **who)
+    with system_session(office.database) as session:
+        session.add(row)
+    return row.id
+
+
+def mailer(office: Office, taker: Taker | None) -> Deliverer:
+    if taker is not None:
+        server: MailServer = taker.server()
+        office.settings = office.settings.model_copy(
+            update={
+                "smtp_host": server.host,
+                "smtp_port": server.port,
+                "smtp_security": "none",
+                "smtp_sender": server.sender,
+            }
+        )
+    return deliverer(office, Posted(Sent(delivered=True, said="delivered", status=200)))
+
+
+def told(office: Office) -> None:
+    """One alert, told to everybody."""
+    due = Wanted(key="k", severity="high", text="ROB-03 of net is not met.", model_name="net")
+    with office.database.session(office.tenant) as session:
+        assert open_alert(session, due, tenant=office.tenant, now=office.clock.now()) == 1
+
+
+def sent_states(office: Office) -> tuple[list[str], list[list[str]]]:
+    with system_session(office.database) as session:
+        states = session.scalars(select(Work.state).where(Work.queue == "delivery").order_by(Work.id)).all()
+        tries = [[each["said"] for each in row.log] for row in session.scalars(select(Delivery).order_by(Delivery.id))]
+    return list(states), tries
+
+
+def test_both_channels_tell_and_only_who_asked_for_as_much(office: Office, webhook: UUID, taker: Taker) -> None:
+    named(office, "high")
+    named(office, "critical", "eve@example.org")
+    told(office)
+    sender = mailer(office, taker)
+    assert sender.send_due(threading.Event()) == 2
+    assert sender.send_due(threading.Event()) == 0
+    assert isinstance(sender.post, Posted)
+    assert len(sender.post.sent) == 1
+    (took,) = taker.took
+    assert message_from_bytes(took)["To"] == "ada@example.org"
+    assert sent_states(office) == (["succeeded"] * 2, [["delivered"], ["delivered"]])
+
+
+def test_a_mail_that_is_not_taken_over_now_is_tried_again_as_the_same_mail(
+    office: Office, recipient: UUID, taker: Taker
+) -> None:
+    taker.answers["END"] = ["451 later", "250 taken"]
+    told(office)
+    sender = mailer(office, taker)
+    assert sender.send_due(threading.Event()) == 1
+    assert sender.send_due(threading.Event()) == 0
+    with system_session(office.database) as session:
+        assert session.get_one(MailRecipient, recipient).failures == 1
+    office.clock.advance(timedelta(minutes=5))
+    assert sender.send_due(threading.Event()) == 1
+    assert sent_states(office) == (["succeeded"], [["the mail server answered 451 to DATA", "delivered"]])
+    assert taker.took[0] == taker.took[1]
+    with system_session(office.database) as session:
+        row = session.get_one(MailRecipient, recipient)
+        (message,) = session.scalars(select(Delivery)).all()
+    assert (row.failures, row.last_delivered_at) == (0, office.clock.now())
+    assert message_from_bytes(taker.took[0])["Message-ID"] == f"<{message.id}@example.org>"
+
+
+def test_a_mail_that_is_refused_for_good_is_not_tried_again_and_the_next_one_is(
+    office: Office, recipient: UUID, taker: Taker
+) -> None:
+    taker.answers["RCPT"] = ["550 nobody", "250 fine"]
+    told(office)
+    sender = mailer(office, taker)
+    sender.send_due(threading.Event())
+    office.clock.advance(DAY)
+    assert sender.send_due(threading.Event()) == 0
+    assert sent_states(office) == (["failed"], [["the mail server answered 550 to RCPT"]])
+    with system_session(office.database) as session:
+        assert session.get_one(MailRecipient, recipient).disabled_at is None
+
+
+def test_mail_without_a_server_says_so_and_waits(office: Office, recipient: UUID, taker: Taker) -> None:
+    told(office)
+    mailer(office, None).send_due(threading.Event())
+    office.clock.advance(timedelta(minutes=5))
+    mailer(office, taker).send_due(threading.Event())
+    assert sent_states(office) == (["succeeded"], [["no mail server is set", "delivered"]])
+
+
+def test_nothing_is_mailed_to_who_was_disabled_meanwhile(office: Office, recipient: UUID, taker: Taker) -> None:
+    told(office)
+    with system_session(office.database) as session:
+        session.get_one(MailRecipient, recipient).disabled_at = office.clock.now()
+    mailer(office, taker).send_due(threading.Event())
+    assert taker.said == []
+    assert sent_states(office) == (["failed"], [["the recipient is disabled"]])
