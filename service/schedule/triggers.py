@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from service.compliance.load import shipped
 from service.contracts.status import WorkState
 from service.store.tables import Model, Work
-from service.store.tables_compliance import Policy, Schedule, Waiver
+from service.store.tables_compliance import ComplianceReport, Policy, Schedule, Waiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +44,8 @@ def causes(session: Session, row: Schedule, now: datetime) -> Iterator[Caused]:
         for model, ended in ready:
             assert ended is not None, "asked for above"
             yield Caused(key=f"new_version:{model}", cause="new version", at=ended, begin=min(begin, ended))
-    if "library_change" in row.triggers and (name := row.task.get("policy")):
-        revisions = session.execute(
-            select(Policy.id, Policy.created_at)
-            .where(Policy.tenant == row.tenant, Policy.name == name, Policy.created_at > row.created_at)
-            .order_by(Policy.created_at)
-        )
-        for policy, made in revisions:
-            yield Caused(key=f"library_change:{policy}", cause="policy change", at=made, begin=min(begin, made))
+    if "library_change" in row.triggers:
+        yield from _demands(session, row, now, begin)
     if "waiver_expiry" in row.triggers:
         ended_waivers = session.execute(
             select(Waiver.id, Waiver.expires_at)
@@ -65,3 +60,25 @@ def causes(session: Session, row: Schedule, now: datetime) -> Iterator[Caused]:
         )
         for waiver, expired in ended_waivers:
             yield Caused(key=f"waiver_expiry:{waiver}", cause="waiver expiry", at=expired, begin=min(begin, expired))
+
+
+def _demands(session: Session, row: Schedule, now: datetime, begin: datetime) -> Iterator[Caused]:
+    """Revisions of the policy, which pins a library; without a policy, the library that a new release brings."""
+    if name := row.task.get("policy"):
+        revisions = session.execute(
+            select(Policy.id, Policy.created_at)
+            .where(Policy.tenant == row.tenant, Policy.name == name, Policy.created_at > row.created_at)
+            .order_by(Policy.created_at)
+        )
+        for policy, made in revisions:
+            yield Caused(key=f"library_change:{policy}", cause="policy change", at=made, begin=min(begin, made))
+        return
+    about = session.scalar(
+        select(ComplianceReport.about)
+        .where(ComplianceReport.schedule_id == row.id, ComplianceReport.generated_at.is_not(None))
+        .order_by(ComplianceReport.as_of.desc(), ComplianceReport.id.desc())
+        .limit(1)
+    )
+    library = shipped().name
+    if about is not None and about["library"] != library:
+        yield Caused(key=f"library_change:{library}", cause="library change", at=now, begin=min(begin, now))

@@ -11,6 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.clock import FixedClock
+from service.compliance.keep import keep_policy
+from service.compliance.library import Measurable
+from service.compliance.load import shipped
+from service.compliance.people import ask_for_waiver, decide_waiver
+from service.contracts.exceptions import WaiverDecision, WaiverSubmission
+from service.contracts.policies import PolicyContent, PolicySubmission
 from service.contracts.schedules import ScheduleSubmission
 from service.schedule.tick import Ticker
 from service.schedule.times import BadTime
@@ -20,6 +26,7 @@ from service.store.tables import Audit, Event, Principal
 from service.store.tables_compliance import ComplianceReport, Schedule, Slot
 from service.work.scheduled import Starter
 from service.work.schedules import end, make_schedule, pause, resume
+from tests.conftest import MakePrincipal
 from tests.service.work.office import Office, an_office
 
 AUDITS: dict[str, Any] = {
@@ -241,6 +248,92 @@ def test_events_fire_once_each_and_not_for_what_was_before(office: Office, clock
     assert ticker(office).tick() == 0
     (slot,) = slots(office, schedule)
     assert (slot.key, slot.cause, slot.state) == (f"new_version:{second}", "new version", "started")
+
+
+def fires_once(office: Office, key: str, cause: str) -> None:
+    """Of two schedulers, one of which is killed before it commits, one starts what an event asks for."""
+    starter = Starter(clock=office.clock, settings=office.settings, catalog=office.catalog)
+
+    class Falls:
+        def start(self, session: Session, schedule: Schedule, slot: Slot) -> None:
+            starter.start(session, schedule, slot)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ticker(office, Falls()).tick()
+    assert [ticker(office).tick() for _ in range(3)] == [1, 0, 0]
+    with system_session(office.database) as session:
+        slot = session.scalars(select(Slot).order_by(Slot.created_at.desc(), Slot.id.desc())).first()
+        assert slot is not None
+        assert (slot.key, slot.cause, slot.state) == (key, cause, "started")
+        assert session.get_one(ComplianceReport, slot.report_id).trigger == cause
+
+
+def keep(office: Office, **content: Any) -> UUID:
+    """A revision of the policy `house`."""
+    with office.database.session(office.tenant) as session:
+        return keep_policy(
+            session,
+            PolicySubmission(name="house", content=PolicyContent(**content)),
+            measurable=Measurable.of(office.catalog),
+            tenant=office.tenant,
+            principal=office.principal,
+            now=office.clock.now(),
+        ).id
+
+
+def test_a_change_of_the_policy_fires(office: Office, clock: FixedClock) -> None:
+    office.ready_pair()
+    keep(office)
+    clock.advance(timedelta(hours=1))
+    scheduled(office, {**REPORT, "policy": "house"}, cron=None, triggers=["library_change"])
+    assert ticker(office).tick() == 0
+    clock.advance(timedelta(hours=1))
+    fires_once(office, f"library_change:{keep(office, statement='house rules')}", "policy change")
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_release_with_another_library_fires_once_unless_a_policy_pins_one(
+    office: Office, clock: FixedClock, pinned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.ready_pair()
+    keep(office)
+    clock.advance(timedelta(hours=1))
+    task = {**REPORT, "policy": "house"} if pinned else REPORT
+    schedule = scheduled(office, task, triggers=["library_change"])
+    clock.set(due(office, schedule))
+    assert ticker(office).tick() == 1
+    assert office.make_reports() == 1
+    assert ticker(office).tick() == 0
+    clock.advance(timedelta(hours=1))
+    later = shipped().model_copy(update={"version": "2027.1.0"})
+    monkeypatch.setattr("service.schedule.triggers.shipped", lambda: later)
+    if pinned:
+        assert ticker(office).tick() == 0
+    else:
+        fires_once(office, f"library_change:{later.name}", "library change")
+
+
+def test_a_waiver_that_ends_fires(office: Office, clock: FixedClock, make_principal: MakePrincipal) -> None:
+    office.ready_pair()
+    scheduled(office, REPORT, cron=None, triggers=["waiver_expiry"])
+    clock.advance(timedelta(hours=1))
+    wanted = WaiverSubmission(
+        control="XAI-01",
+        model_name="net",
+        reason="a new method is on its way",
+        compensating="a person reads every explanation",
+        starts_at=clock.now(),
+        expires_at=clock.now() + timedelta(days=30),
+    )
+    ben = make_principal(office.tenant, "ben")
+    with office.database.session(office.tenant) as session:
+        waiver = ask_for_waiver(session, wanted, tenant=office.tenant, principal=office.principal, now=clock.now()).id
+        granted = WaiverDecision(decision="granted")
+        decide_waiver(session, waiver, granted, principal=ben, now=clock.now())
+    assert ticker(office).tick() == 0
+    clock.advance(timedelta(days=30))
+    fires_once(office, f"waiver_expiry:{waiver}", "waiver expiry")
 
 
 def test_a_schedule_is_paused_goes_on_and_ends(office: Office, clock: FixedClock) -> None:
