@@ -13,6 +13,7 @@ from service.contracts.problem import Reason
 ReportState = Literal["waiting", "generated", "in_review", "approved", "rejected", "superseded", "failed"]
 SignStep = Literal["submitted", "reviewed", "approved", "rejected"]
 ReportForm = Literal["html", "pdf", "json", "dsse", "zip"]
+ExportForm = Literal["oscal", "oscal-plan", "oscal-catalog", "cyclonedx", "model-index"]
 Moment = Annotated[AwareDatetime, Field(strict=False)]
 
 

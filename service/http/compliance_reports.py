@@ -17,6 +17,7 @@ from service.contracts.base import Name, Value
 from service.contracts.compliance_reports import (
     ComplianceReportSubmission,
     ComplianceReportView,
+    ExportForm,
     LinkSubmission,
     LinkView,
     ReportForm,
@@ -45,6 +46,8 @@ from service.http.parts import Call, NoQuery, Reply
 from service.http.problems import Refusal, missing
 from service.http.reports import POLICY
 from service.http.stored import send
+from service.report.exchange.forms import FORMS as EXPORTS
+from service.report.exchange.forms import export
 from service.store import questions_compliance as questions
 from service.store.ledger import record
 from service.store.tables_compliance import ComplianceReport, ReportFile
@@ -53,6 +56,7 @@ from service.work.refusals import Conflict
 from service.work.sign_off import NotNow, NotYou, OtherTwin, Signing, sign_off, statement_of
 
 MEDIA_TYPES = ("text/html", "application/pdf", "application/json", "application/vnd.in-toto+json", "application/zip")
+EXPORT_TYPES = tuple(sorted({each.media_type for each in EXPORTS.values()}))
 MADE = (LOCATION, RETRY_AFTER)
 
 compliance_reports = Resource(
@@ -81,6 +85,16 @@ class FileQuery(Value):
     """Which form."""
 
     form: ReportForm = Field("html", description="html, pdf, json (the twin), dsse (the signed statement) or zip.")
+
+
+class ExportQuery(Value):
+    """Which format."""
+
+    form: ExportForm = Field(
+        "oscal",
+        description="oscal (assessment results 1.2.1), oscal-plan and oscal-catalog (what these refer to), cyclonedx "
+        "(1.6, JSON) or model-index (front matter and a section of a model card).",
+    )
 
 
 class ViewQuery(Value):
@@ -183,6 +197,38 @@ def get_compliance_report_file(call: Call[FileQuery, None]) -> Response:
         file = _file(session, _row(session, call.id), call.query.form)
         since = _since(session, call.id) if call.query.form == "zip" else Since()
     return _zipped(call, file, call.caller.tenant, since) if since else _sent(call, file, call.caller.tenant)
+
+
+@compliance_reports.endpoint(
+    "GET",
+    "/v1/compliance-reports/{id}/export",
+    scope="read",
+    headers=(IF_NONE_MATCH,),
+    answers=(
+        Answer(status=200, description="The export; it is not signed.", media_types=EXPORT_TYPES, headers=(ETAG,)),
+        Answer(status=304, description="As it was."),
+    ),
+    problems=("report-not-ready",),
+)
+def export_compliance_report(call: Call[ExportQuery, None]) -> Response:
+    """Read a compliance report as other tools do.
+
+    Written from the stored twin alone, and not signed: the twin is the record, and its digest stands in the export.
+    What a format has no place for stands in properties of our own, or is left out.
+    """
+    with call.reads() as session:
+        digest = _file(session, _row(session, call.id), "json").digest
+    with call.parts.blobs.open(call.caller.tenant, digest) as source:
+        content = export(call.query.form, source.read())
+    form = EXPORTS[call.query.form]
+    charset = "; charset=utf-8" if form.media_type.startswith("text/") else ""
+    response = Response(content, content_type=form.media_type + charset)
+    response.set_etag(hashlib.sha256(content).hexdigest())
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{form.name}"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.make_conditional(call.request)
+    return response
 
 
 @compliance_reports.endpoint(

@@ -7,6 +7,7 @@ import pytest
 
 from service.contracts.base import digest_of
 from service.evidence.verify import unpacked
+from service.report.exchange.forms import FORMS
 from tests.lamina.bureau import Bureau, bureau
 from tests.lamina.typed import lamina
 
@@ -84,3 +85,21 @@ def test_a_day_without_a_meaning_is_refused_before_anything_is_sent(bureau: Bure
     wrong = lamina("report", "ask", "net", "--from", "yesterday")
     assert (wrong.exit_code, "2026-12-31" in wrong.stderr) == (2, True)
     assert list(json.loads(lamina("report", "list", "--json").stdout)) == []
+
+
+def test_an_export_is_the_same_from_the_service_and_offline_from_the_zip(bureau: Bureau, tmp_path: Path) -> None:
+    report = str(bureau.reported())
+    whole = tmp_path / "r.zip"
+    assert lamina("report", "get", report, "--form", "zip", "--out", whole).exit_code == 0
+    for form in FORMS:
+        online, offline = tmp_path / "a", tmp_path / "b"
+        for source, target in ((report, online), (whole, offline)):
+            done = lamina("report", "export", source, "--as", form, "--out", target)
+            assert done.exit_code == 0, done.output
+        assert online.read_bytes() == offline.read_bytes()
+        assert digest_of(unpacked(whole.read_bytes())["report.json"]).encode() in online.read_bytes()
+    unknown = lamina("report", "export", whole, "--as", "spdx")
+    assert (unknown.exit_code, "oscal, oscal-plan" in unknown.stderr) == (2, True)
+    (tmp_path / "other.json").write_text("{}")
+    for source in (tmp_path / "gone.zip", tmp_path / "other.json"):
+        assert lamina("report", "export", source, "--as", "oscal").exit_code == 2

@@ -15,6 +15,7 @@ from service.contracts.outcome import Measurement
 from service.evidence.bundle import handed_out, zipped
 from service.evidence.own_keys import keys_of
 from service.evidence.verify import verify
+from service.report.exchange.forms import FORMS, export
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
@@ -182,3 +183,25 @@ def test_one_that_is_not_made_yet_says_so(ask: Asker, office: Office) -> None:
     assert problem(answer, "report-not-ready").detail == "It is being made."
     assert answer.headers["Retry-After"] == "2"
     assert UUID(report)
+
+
+def test_it_is_exported_with_the_digest_of_its_twin_and_never_signed(ask: Asker, made: dict[str, Any]) -> None:
+    at = f"/v1/compliance-reports/{made['id']}/export"
+    twin = ask.get(f"/v1/compliance-reports/{made['id']}/file?form=json").data
+    for form, kept in FORMS.items():
+        answer = ask.get(f"{at}?form={form}")
+        assert answer.status_code == 200, answer.text
+        assert answer.data == export(form, twin)
+        assert made["twin_digest"].encode() in answer.data
+        assert answer.headers["Content-Type"].startswith(kept.media_type)
+        assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{kept.name}"
+        same = {"If-None-Match": answer.headers["ETag"]}
+        assert ask.get(f"{at}?form={form}", headers=same).status_code == 304
+    problem(ask.get(f"{at}?form=spdx"), "invalid", "?form")
+
+
+def test_one_that_is_not_made_yet_is_not_exported(ask: Asker, office: Office) -> None:
+    office.ready_pair()
+    window = {"window_from": "2026-01-01T00:00:00Z", "window_to": "2026-02-01T00:00:00Z"}
+    report = bodies.made(ask.post("/v1/compliance-reports", {"model_name": "net", **window}))
+    problem(ask.get(f"/v1/compliance-reports/{report}/export"), "report-not-ready")
