@@ -67,9 +67,13 @@ def is_open(address: str) -> bool:
         inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     if inner is not None:
         return is_open(str(inner))
+    if any(ip in network for network in _NOT_OPEN):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+_NOT_OPEN = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20")))
+"""Set aside by IANA, and open for all that Python's own lists say (older ones lack some, none has site-local ones)."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
