@@ -1,6 +1,7 @@
 """`lamina gate`: may this version go out? For pipelines: exit codes, JUnit, a summary."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -31,6 +32,10 @@ def gate(
     wait: Annotated[UUID | None, typer.Option(help="Id of an audit to wait for first.")] = None,
     junit_to: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
     markdown_to: Annotated[Path | None, typer.Option("--markdown", help="Write a summary in Markdown here.")] = None,
+    sarif_to: Annotated[Path | None, typer.Option("--sarif", help="Write SARIF 2.1.0 here.")] = None,
+    github: Annotated[
+        bool, typer.Option("--github/--no-github", help="Say what does not pass as annotations of GitHub Actions.")
+    ] = False,
     deadline: Deadline = 600.0,
     as_json: AsJson = False,
     home: Home = None,
@@ -40,8 +45,13 @@ def gate(
     Exits with 0 when every rule passes, 1 when one does not (inconclusive counts as not passing unless the policy says
     otherwise), 2 when the policy is wrong, 3 when the service refuses, 4 when an audit is not done in time.
     """
-    from lamina.gate import judged, junit, markdown, passes
+    import importlib.metadata
 
+    from lamina.gate import judged, junit, markdown, passes
+    from lamina.gate_forms import annotations, sarif
+
+    if github and as_json:
+        raise Usage("--github and --json both write to standard output: give one of them")
     wanted = read_policy(policy)
     with client(home) as service:
         if wait is not None:
@@ -55,6 +65,10 @@ def gate(
         junit_to.write_bytes(junit(title, found))
     if markdown_to is not None:
         markdown_to.write_text(markdown(title, found), encoding="utf-8")
+    if sarif_to is not None:
+        sarif_to.write_bytes(sarif(wanted, str(policy), found, importlib.metadata.version("lamina")))
+    if github:
+        sys.stdout.write(annotations(wanted, str(policy), found))
     if as_json:
         rows = [{"rule": each.title, "status": each.status, "said": each.said} for each in found]
         say(json.dumps(rows, indent=1, ensure_ascii=False))

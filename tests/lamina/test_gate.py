@@ -12,6 +12,7 @@ import pytest
 from lamina.commands.gate import read_policy
 from lamina.failure import Usage
 from lamina.gate import GatePolicy, faults, judged, junit, markdown, passes
+from lamina.gate_forms import annotations, sarif
 from service.contracts.api import MeasurementView
 from service.contracts.base import digest_of
 
@@ -137,3 +138,37 @@ def test_the_example_and_json_are_read(tmp_path: Path) -> None:
     file = tmp_path / "gate.json"
     file.write_text(json.dumps(example.model_dump(mode="json")))
     assert read_policy(file) == example
+
+
+@pytest.mark.parametrize(
+    ("points", "on_inconclusive", "expected"),
+    [
+        ([point(0.95, 0.92, 0.97)], "fail", ("pass", "none")),
+        ([point(0.85, 0.8, 0.89)], "pass", ("fail", "error")),
+        ([point(0.95, 0.89, 0.97)], "fail", ("fail", "error")),
+        ([point(0.95, 0.89, 0.97)], "pass", ("fail", "warning")),
+        ([], "pass", ("fail", "error")),
+    ],
+)
+def test_sarif_and_annotations_are_as_grave_as_the_verdict(
+    points: list[MeasurementView], on_inconclusive: str, expected: tuple[str, str]
+) -> None:
+    wanted = policy().model_copy(update={"on_inconclusive": on_inconclusive})
+    verdicts = judged(wanted, points, {}, NOW)
+    log = json.loads(sarif(wanted, "ci/gate 1.yaml", verdicts, "0.1.0"))
+    ((run,), version) = (log["runs"], log["version"])
+    ((result,), (rule,)) = (run["results"], run["tool"]["driver"]["rules"])
+    assert (version, result["kind"], result["level"]) == ("2.1.0", *expected)
+    assert (result["ruleId"], result["ruleIndex"]) == (rule["id"], 0)
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "ci/gate%201.yaml"
+    assert result["properties"].get("n") == (500 if points else None)
+    printed = annotations(wanted, "ci/gate.yaml", verdicts)
+    assert printed.startswith(f"::{expected[1]} file=ci/gate.yaml,title=gate%3A ") is (expected[1] != "none")
+    assert printed.count("\n") == (expected[1] != "none")
+
+
+def test_a_name_is_no_command_of_its_own() -> None:
+    name = "a, b%0A::error::x"
+    printed = annotations(policy(), "a,b:c.yaml", judged(policy(layer=name), [], {}, NOW))
+    assert printed.startswith("::error file=a%2Cb%3Ac.yaml,title=")
+    assert "a, b%250A" in printed

@@ -1,10 +1,12 @@
 """Compliance reports by the command: asked for, read, signed by two people, linked, made again."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from lamina.client import Client
 from service.contracts.base import digest_of
 from service.evidence.verify import unpacked
 from service.report.exchange.forms import FORMS
@@ -103,3 +105,21 @@ def test_an_export_is_the_same_from_the_service_and_offline_from_the_zip(bureau:
     (tmp_path / "other.json").write_text("{}")
     for source in (tmp_path / "gone.zip", tmp_path / "other.json"):
         assert lamina("report", "export", source, "--as", "oscal").exit_code == 2
+
+
+def test_a_gate_writes_what_pipelines_read(bureau: Bureau, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a server dates its answers, this in-process application does not
+    monkeypatch.setattr(Client, "service_time", lambda _self: datetime(2026, 6, 1, tzinfo=UTC))
+    bureau.audited()
+    rules = tmp_path / "gate.json"
+    rules.write_text(
+        json.dumps({"model": "net", "rules": [{"metric": "robust_accuracy", "op": ">=", "threshold": 0.5}]})
+    )
+    log = tmp_path / "gate.sarif"
+    done = lamina("gate", rules, "--sarif", log, "--github")
+    assert (done.exit_code, "1 of 1 rules do not pass" in done.stderr) == (1, True), repr(done.exception)
+    (result,) = json.loads(log.read_text())["runs"][0]["results"]
+    assert (result["level"], result["properties"]["status"]) == ("error", "missing")
+    assert done.stdout.startswith("::error file=")
+    both = lamina("gate", rules, "--github", "--json")
+    assert (both.exit_code, "give one of them" in both.stderr) == (2, True)
