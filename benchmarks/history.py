@@ -1,7 +1,7 @@
-"""How soon is a page of history there, over HTTP, with a million points behind it? On SQLite and on PostgreSQL.
+"""How soon does history answer, over HTTP, with a million points behind it? On SQLite and on PostgreSQL.
 
-The API serves on loopback as it does in production (waitress, eight threads) and a client keeps one connection. Every
-request is drawn by lot: a model's metric, the same further back by cursor, one of its layers, one line.
+The API serves on loopback as it does in production (waitress, eight threads) and a client keeps one connection. What is
+asked is drawn by lot (history_asked.py), the kinds of questions in turn, so that a busy moment meets all of them.
 """
 
 import platform
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from statistics import median, quantiles
@@ -23,6 +23,16 @@ from uuid import UUID
 import httpx
 from sqlalchemy import insert, text
 
+from benchmarks.history_asked import (
+    BASELINE_VERSION,
+    DAY_ONE,
+    LAYERS,
+    METRICS,
+    MODELS,
+    QUESTIONS,
+    VERSIONS,
+    Question,
+)
 from service.app import create_app
 from service.auth import create_principal, create_tenant, issue_key
 from service.clock import SystemClock
@@ -34,28 +44,23 @@ from service.store.database import Database
 from service.store.migrate import upgrade
 from service.store.system import system_session
 from service.store.tables import Analysis, Audit, Measurement, Model
+from service.store.tables_compliance import Baseline
 from tests.servers import postgres
 
-MODELS, VERSIONS, LAYERS, METRICS = 20, 100, 50, 10  # a million points
-REQUESTS, WARM_UP = 400, 40
+REQUESTS, WARM_UP = 200, 20
 THREADS = 8
-DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 NOTHING = digest_of(b"")
-WHAT = (
-    "GET /v1/measurements, 100 of a million points, over HTTP on loopback: by model and metric, further back by"
-    " cursor, by layer, by line, in equal shares"
-)
 
 
 def measure() -> list[dict[str, object]]:
-    """A row for each database: the 95th percentile of a page of 100."""
+    """A row for each database and kind of question: the 95th percentile."""
     with tempfile.TemporaryDirectory() as folder:
-        sqlite_row = _measured(f"sqlite:///{folder}/history.db", "sqlite", Path(folder))
+        rows = _measured(f"sqlite:///{folder}/history.db", "sqlite", Path(folder))
     with tempfile.TemporaryDirectory() as folder, postgres() as server:
-        return [sqlite_row, _measured(server.create_database("history"), "postgres", Path(folder))]
+        return rows + _measured(server.create_database("history"), "postgres", Path(folder))
 
 
-def _measured(url: str, name: str, folder: Path) -> dict[str, object]:
+def _measured(url: str, name: str, folder: Path) -> list[dict[str, object]]:
     upgrade(url)
     database = Database(url)
     try:
@@ -65,26 +70,29 @@ def _measured(url: str, name: str, folder: Path) -> dict[str, object]:
         key = issue_key(database, ada, scopes=("read",), now=now)
         _load(database, tenant)
         with _serving(database, folder) as address:
-            seconds = _pages(address, key)
+            seconds = _asked(address, key)
         version = _version(database)
     finally:
         database.close()
-    return {
-        "name": f"history/page/{name}/p95",
-        "what": WHAT,
-        "value": quantiles(seconds, n=100, method="inclusive")[94],
-        "unit": "s",
-        "peer": None,
-        "peer_value": None,
-        "ratio": None,
-        "floor_value": None,
-        "floor_ratio": None,
-        "runs": len(seconds),
-        "spread": [min(seconds), median(seconds), max(seconds)],
-        "device": "cpu",
-        "threads": THREADS,
-        "versions": {"python": platform.python_version(), name: version},
-    }
+    return [
+        {
+            "name": f"history/{question.name}/{name}/p95",
+            "what": f"GET {question.path} over a million points, HTTP on loopback: {question.what}",
+            "value": quantiles(took, n=100, method="inclusive")[94],
+            "unit": "s",
+            "peer": None,
+            "peer_value": None,
+            "ratio": None,
+            "floor_value": None,
+            "floor_ratio": None,
+            "runs": len(took),
+            "spread": [min(took), median(took), max(took)],
+            "device": "cpu",
+            "threads": THREADS,
+            "versions": {"python": platform.python_version(), name: version},
+        }
+        for question, took in seconds.items()
+    ]
 
 
 def _version(database: Database) -> str:
@@ -96,7 +104,7 @@ def _version(database: Database) -> str:
 
 def _load(database: Database, tenant: UUID) -> None:
     """Twenty models, audited a hundred times each, a point for every layer and metric each time."""
-    lines = {key: digest_of(repr(key).encode()) for key in product(range(MODELS), range(LAYERS), range(METRICS))}
+    lines = {key: digest_of(repr(key).encode()) for key in product(range(MODELS), range(LAYERS), range(len(METRICS)))}
     for version in range(VERSIONS):
         with system_session(database) as session:
             for model in range(MODELS):
@@ -107,6 +115,8 @@ def _load(database: Database, tenant: UUID) -> None:
                     session.add(row)
                     session.flush()
                 session.execute(insert(Measurement), list(_points(lines, ids, model, version, owned)))
+                if version == BASELINE_VERSION:
+                    session.add(Baseline(id=new_id(), **_baseline(model, ids["audit_id"]), **owned))
     with database.engine.begin() as connection:
         # As a database that has been running for a while: with statistics.
         connection.execute(text("ANALYZE"))
@@ -132,10 +142,15 @@ def _rows_of_an_audit(
     )
 
 
+def _baseline(model: int, audit: UUID) -> dict[str, Any]:
+    return {"model_name": f"model {model}", "audit_id": audit, "reason": "the one in production"}
+
+
 def _points(
     lines: dict[tuple[int, int, int], str], ids: dict[str, UUID], model: int, version: int, owned: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    for layer, metric in product(range(LAYERS), range(METRICS)):
+    for layer, metric in product(range(LAYERS), range(len(METRICS))):
+        value = random.random()
         yield {
             "id": new_id(),
             "series_key": lines[model, layer, metric],
@@ -143,16 +158,16 @@ def _points(
             "model_version": str(version),
             "kind": "layer_conductance",
             "kind_version": 1,
-            "metric": f"metric_{metric}",
+            "metric": METRICS[metric],
             "layer": f"features.{layer}.conv",
             "facets": "{}",
             "dataset_name": "digits",
             "dataset_role": "evaluation",
             "dataset_digest": digest_of(str(version // 30).encode()),
             "parameters_digest": NOTHING,
-            "value": random.random(),
-            "low": 0.0,
-            "high": 1.0,
+            "value": value,
+            "low": value - 0.1,
+            "high": value + 0.1,
             "n": 200,
             **ids,
             **owned,
@@ -181,43 +196,21 @@ def serve(url: str, folder: str) -> None:
     server.run()
 
 
-def _pages(address: str, key: str) -> list[float]:
-    """The seconds that each of many pages took, from the first byte asked to the last byte read."""
+def _asked(address: str, key: str) -> dict[Question, list[float]]:
+    """The seconds that each of many requests took, from the first byte asked to the last byte read."""
     lots = random.Random(7)
-    seconds: list[float] = []
+    seconds: dict[Question, list[float]] = {question: [] for question in QUESTIONS}
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
         for number in range(WARM_UP + REQUESTS):
-            asked = _asked(client, lots, number % 4)
-            begun = perf_counter()
-            answer = client.get("/v1/measurements", params=asked)
-            took = perf_counter() - begun
-            answer.raise_for_status()
-            if len(answer.json()["items"]) != 100:
-                raise RuntimeError(
-                    f"{asked} gave {len(answer.json()['items'])} points, so this measures something else"
-                )
-            if number >= WARM_UP:
-                seconds.append(took)
+            for question in QUESTIONS:
+                asked = question.asked(client, lots)
+                begun = perf_counter()
+                answer = client.get(question.path, params=asked)
+                took = perf_counter() - begun
+                question.check(asked, answer)
+                if number >= WARM_UP:
+                    seconds[question].append(took)
     return seconds
-
-
-def _asked(client: httpx.Client, lots: random.Random, shape: int) -> dict[str, str]:
-    """What one request asks; a cursor or a line is found by a request that is not timed."""
-    asked = {
-        "model_name": f"model {lots.randrange(MODELS)}",
-        "metric": f"metric_{lots.randrange(METRICS)}",
-        "limit": "100",
-    }
-    if shape == 2:
-        return {**asked, "layer": f"features.{lots.randrange(LAYERS)}.conv"}
-    if shape in (1, 3):
-        until = DAY_ONE + timedelta(days=lots.randrange(20, VERSIONS))
-        further = {**asked, "until": until.isoformat().replace("+00:00", "Z")} if shape == 1 else asked
-        page = client.get("/v1/measurements", params=further).raise_for_status().json()
-        if shape == 3:
-            return {"series_key": page["items"][0]["series_key"], "limit": "100"}
-        return {**further, "cursor": page["next"]}
-    return asked
 
 
 if __name__ == "__main__":

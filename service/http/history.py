@@ -73,7 +73,7 @@ class LinesQuery(Value):
     kind: KindName | None = OF_KIND
     layer: Layer | None = OF_LAYER
     dataset_role: Role | None = OF_ROLE
-    limit: Most = 500
+    limit: Most = 100
 
 
 class RollupQuery(LinesQuery):
