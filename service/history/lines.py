@@ -16,10 +16,12 @@ from sqlalchemy import CTE, ColumnElement, Select, Uuid, bindparam, func, litera
 from sqlalchemy.orm import Session, aliased
 
 from service.store.base import SharedUuid
-from service.store.tables import Measurement, Model
+from service.store.tables import Audit, Measurement, Model
 
 MOST_LINES = 5000
 """More lines than this are not compared at once: the asker narrows the question."""
+FEW_POINTS = 1000
+"""Up to so many are read at once, which is sooner done than stepping from line to line."""
 MOST_POINTS = 20_000
 """More points than this are not read at once."""
 Scope = Literal["model_name", "model_id"]
@@ -89,7 +91,8 @@ def latest_of_model(session: Session, tenant: UUID, model_name: str, only: Only)
 
 def latest_of_version(session: Session, tenant: UUID, model_id: UUID, only: Only) -> dict[str, Any]:
     """Series key -> the latest point of each line of one version. Raises TooMuch."""
-    return _latest(session, tenant, "model_id", model_id, only)
+    few = _few_of_version(session, tenant, model_id, only)
+    return _latest(session, tenant, "model_id", model_id, only) if few is None else few
 
 
 def latest_of_audit(session: Session, audit_id: UUID, only: Only) -> dict[str, Any]:
@@ -135,10 +138,34 @@ def version_called(session: Session, model_name: str, version: str) -> UUID | No
     return session.scalar(select(Model.id).where(Model.name == model_name, Model.version == version))
 
 
+def audited(session: Session, audit_id: UUID) -> tuple[UUID, str, str] | None:
+    """Id, name and version of the model that an audit is of; None if there is no such audit."""
+    columns: tuple[Any, ...] = (Model.id, Model.name, Model.version)
+    row = session.execute(select(*columns).join(Audit, Audit.model_id == Model.id).where(Audit.id == audit_id)).first()
+    return None if row is None else (row.id, row.name, row.version)
+
+
 def newest_measured(session: Session, tenant: UUID, model_name: str) -> tuple[UUID, str] | None:
     """Id and version of the model registered last that has a point of history; None if none has."""
     row = session.execute(_newest_statement(), {"tenant": tenant, "model_name": model_name}).first()
     return None if row is None else (row.id, row.version)
+
+
+def _few_of_version(session: Session, tenant: UUID, model_id: UUID, only: Only) -> dict[str, Any] | None:
+    """The latest point of each line of a version that has few points; None where it has more."""
+    where = [getattr(Measurement, name) == value for name, value in only.given().items()]
+    of_version = select(Measurement.id, *_columns(Measurement)).where(
+        Measurement.tenant == tenant, Measurement.model_id == model_id, *where
+    )
+    found = session.execute(of_version.limit(FEW_POINTS + 1)).all()
+    if len(found) > FEW_POINTS:
+        return None
+    latest: dict[str, Any] = {}
+    for row in found:
+        other = latest.get(row.series_key)
+        if other is None or (row.created_at, row.id) > (other.created_at, other.id):
+            latest[row.series_key] = row
+    return latest
 
 
 def _latest(session: Session, tenant: UUID, scope: Scope, whose: str | UUID, only: Only) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, Reply
 from service.http.problems import invalid
 from service.schedule.times import BadTime, database_version, zone_of
-from service.store.tables import Audit, Model
 
 history = Resource(
     tag="history",
@@ -248,7 +247,7 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     with call.reads() as session, _narrow("?metric"):
         audit, version = _looked_at(session, call)
         baseline = current_baseline(session, asked.model_name)
-        of_baseline = None if baseline is None else _audit_of(session, baseline.audit_id, asked.model_name)
+        of_baseline = None if baseline is None else _audit_of(session, baseline.audit_id, asked.model_name)[1]
         if baseline is not None and version is not None:
             before = lines.latest_of_audit(session, baseline.audit_id, only)
             if audit is not None:
@@ -275,9 +274,7 @@ def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> tuple[UU
     asked = call.query
     if asked.audit is not None:
         named = None if asked.version == "latest" else asked.version
-        _audit_of(session, asked.audit, asked.model_name, named)
-        model = session.get_one(Model, session.get_one(Audit, asked.audit).model_id)
-        return asked.audit, (model.id, model.version)
+        return asked.audit, _audit_of(session, asked.audit, asked.model_name, named)
     found = lines.version_called(session, asked.model_name, asked.version)
     if found is not None:
         return None, (found, asked.version)
@@ -286,12 +283,12 @@ def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> tuple[UU
     raise _no_version("?version", asked.model_name)
 
 
-def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> str:
-    """The version that an audit is of, which must be of that model."""
-    audit = session.get(Audit, audit_id)
-    if audit is None or audit.model.name != model_name or version not in (None, audit.model.version):
+def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> tuple[UUID, str]:
+    """Id and name of the version that an audit is of, which must be of that model."""
+    found = lines.audited(session, audit_id)
+    if found is None or found[1] != model_name or version not in (None, found[2]):
         raise invalid([Fault(pointer="?audit", detail="there is no audit of this id, of this model and version")])
-    return audit.model.version
+    return found[0], found[2]
 
 
 def _version(session: Session, model_name: str, version: str, pointer: str) -> UUID:

@@ -157,6 +157,20 @@ def test_the_latest_point_of_a_version_counts(told: Story, ask: Asker) -> None:
     assert found["items"][0]["verdict"] == "worse"
 
 
+@pytest.mark.parametrize("narrower", ["", "&metric=clean_accuracy", "&layer=a"])
+def test_a_version_is_read_at_once_or_line_by_line_to_the_same_end(
+    told: Story, ask: Asker, monkeypatch: pytest.MonkeyPatch, narrower: str
+) -> None:
+    told.audit("2", right(60), right(70, layer="a"), total(1.0, "a"))
+    told.audit("2", right(50), right(80, layer="a"), total(3.0, "a"))
+    path = f"compare?model_name=net&from_version=1&to_version=2{narrower}"
+    at_once = got(ask, path)
+    monkeypatch.setattr("service.history.lines.FEW_POINTS", 0)
+
+    assert got(ask, path) == at_once
+    assert any(each["after"] for each in at_once["items"])
+
+
 def test_regressions_are_found_against_the_approved_baseline(story: Story, ask: Asker, carol: Asker) -> None:
     first = story.audit("1", right(95), total(1.0, "a"), error(0.01, "a"))
     story.audit("2", right(60), total(1.0, "a"), error(0.01, "b"))
