@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import settings
 
 from service.clock import FixedClock
+from service.store import database as store_database
 from service.store.base import new_id
 from service.store.database import Database
 from service.store.migrate import upgrade
@@ -39,6 +41,20 @@ def pytest_collection_finish() -> None:
     """Leave out of every later collection what is there to stay: millions of objects, walked again each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried_disk() -> Iterator[None]:
+    """No test of this process loses power: SQLite need not wait for the disk at every commit. Real processes do."""
+    durable = store_database._sqlite_pragmas
+
+    def volatile(connection: Any, record: Any) -> None:
+        durable(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_database, "_sqlite_pragmas", volatile)
+        yield
 
 
 @pytest.fixture(scope="session")
