@@ -85,8 +85,8 @@ def _fetched(report: str, home: Path | None) -> bytes:
 
 def _kept(file: Path) -> bytes:
     """The twin that a file is, or that a zip holds. Raises Usage."""
+    from service.evidence.archive import NotABundle, unpacked
     from service.evidence.statement import TWIN
-    from service.evidence.verify import NotABundle, unpacked
 
     try:
         content = file.read_bytes()

@@ -246,8 +246,8 @@ def _form(text: str) -> Literal["html", "pdf", "json", "dsse", "zip"]:
 def _digest_of(file: Path) -> str:
     """The digest of the twin that a file is, or that a zip holds. Raises Usage."""
     from service.contracts.base import digest_of
+    from service.evidence.archive import NotABundle, unpacked
     from service.evidence.statement import TWIN
-    from service.evidence.verify import NotABundle, unpacked
 
     try:
         content = file.read_bytes()

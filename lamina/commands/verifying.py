@@ -49,7 +49,7 @@ def verify(
     Ends with 1 if anything fails, and says what; with 2 if the file is no such zip. Without --key the key that came
     with the zip is used: compare its id with one you know.
     """
-    from service.evidence.verify import NotABundle
+    from service.evidence.archive import NotABundle
     from service.evidence.verify import verify as check
 
     try:
@@ -162,12 +162,12 @@ def _trusted(written: Sequence[str], content: bytes) -> dict[str, bytes]:
 
 def _by_id(key_id: str, content: bytes) -> dict[str, bytes]:
     """The key of the zip that has this id: the id is its digest, so that no other key can take its place."""
+    from service.evidence.archive import NotABundle, unpacked
     from service.evidence.keys import key_id_of
-    from service.evidence.verify import NotABundle, unpacked
 
     try:
         carried = _read_keys(unpacked(content)["keys.json"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise NotABundle("its keys.json is missing or cannot be read") from error
     found = {key_id_of(public): public for public in carried}
     if key_id not in found:
@@ -186,7 +186,7 @@ def _by_value(text: str) -> dict[str, bytes]:
         raise Usage(
             f"--key {text!r} is neither 64 hexadecimal digits, nor an id, nor a file: {error.strerror}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Usage(f"--key {text!r} holds neither 64 hexadecimal digits nor a list of keys in JSON") from error
     return {key_id_of(public): public for public in keys}
 

@@ -34,6 +34,8 @@ DRAWN = ("report.html", "report.pdf")
 FORMS_TYPE = "application/vnd.lamina.forms+json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: equal contents are to give equal bytes."""
+MODE = 0o644 << 16
+"""A plain file, written by its owner and read by all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in _in_order({**members, SUMS: sums_of(members)}):
             about = zipfile.ZipInfo(name, EPOCH)
-            about.external_attr = 0o644 << 16
+            about.external_attr, about.create_system = MODE, 3  # Unix, wherever we run
             stored = name.endswith((".pdf", ".png"))  # compressed already
             about.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             archive.writestr(about, content, compresslevel=None if stored else 3)

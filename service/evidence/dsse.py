@@ -54,7 +54,10 @@ def sealed(body: bytes, keys: SigningKeys, *, payload_type: str = IN_TOTO) -> by
 
 
 def opened(envelope: bytes, public_keys: Mapping[str, bytes], *, payload_type: str = IN_TOTO) -> tuple[bytes, str]:
-    """The body of an envelope and the id of the key that signed it. Raises NotSigned."""
+    """The body of an envelope and the id of the key that signed it. Raises NotSigned.
+
+    Of several signatures every one must hold: one that cannot be checked would stand there as if it had been.
+    """
     try:
         read = Envelope.model_validate_json(envelope)
         body = base64.b64decode(read.payload, validate=True)
@@ -62,10 +65,11 @@ def opened(envelope: bytes, public_keys: Mapping[str, bytes], *, payload_type: s
         raise NotSigned(f"this is no DSSE envelope: {type(error).__name__}") from error
     if read.payloadType != payload_type:
         raise NotSigned(f"the envelope holds {read.payloadType!r}, not {payload_type!r}")
-    known = [each for each in read.signatures if each.keyid in public_keys]
-    if not known:
-        raise NotSigned("the envelope is signed by no key at hand")
-    for each in known:
-        if signature_holds(public_keys[each.keyid], each.sig, pae(payload_type, body)):
-            return body, each.keyid
-    raise NotSigned("the signature does not hold: envelope or body was changed")
+    if len({each.keyid for each in read.signatures}) != len(read.signatures):
+        raise NotSigned("a key has signed the envelope twice")
+    for each in read.signatures:
+        if each.keyid not in public_keys:
+            raise NotSigned("the envelope is signed by no key at hand, or by another beside it")
+        if not signature_holds(public_keys[each.keyid], each.sig, pae(payload_type, body)):
+            raise NotSigned("the signature does not hold: envelope or body was changed")
+    return body, read.signatures[0].keyid

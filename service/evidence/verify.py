@@ -4,18 +4,17 @@ The zip is a stranger's: sizes, counts and names are capped before anything is r
 """
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from service.contracts.base import Value, canonical_json, digest_of, digest_of_value
 from service.evidence import dsse
+from service.evidence.archive import NotABundle, is_as_packed, unpacked
 from service.evidence.bundle import DRAWN, FORMS, FORMS_TYPE, SUMS, drawn_forms, written
 from service.evidence.chain import Entry, raw
 from service.evidence.figures import figures_not_measured
@@ -25,9 +24,6 @@ from service.evidence.merkle import included
 from service.evidence.statement import PREDICATE, TWIN
 from service.evidence.succession import Succession, trusted_after
 
-MOST_MEMBERS = 20_000
-MOST_BYTES = 1 << 30
-MOST_RATIO = 2000
 MOST_POINT_DIGESTS = 1000
 SIGN_OFFS = "sign-offs.json"
 SUCCESSIONS = "successions.json"
@@ -35,6 +31,8 @@ WRITTEN = {
     *("report.dsse.json", FORMS, "evidence/manifest.json", "events.json", "proofs.json", "head.json", "keys.json"),
     *(SIGN_OFFS, SUCCESSIONS),
 }
+PIECE = re.compile(r"evidence/(analyses/([0-9a-f-]{36})\.json|measurements/([0-9a-f-]{36})\.jsonl)")
+FIXED = {TWIN, *DRAWN, *WRITTEN}
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a stranger's JSON can raise; pydantic's errors and ours are ValueErrors."""
 
@@ -48,11 +46,7 @@ class Cited(Value):
 
 
 CITED: TypeAdapter[list[Cited]] = TypeAdapter(list[Cited])
-WORDS: TypeAdapter[list[Succession]] = TypeAdapter(list[Succession])
-
-
-class NotABundle(ValueError):
-    """These bytes are no report's zip, or too much of one to be read."""
+WORDS: TypeAdapter[list[Succession]] = TypeAdapter(Annotated[list[Succession], Field(max_length=1000)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +75,7 @@ class _Bundle:
     """The members of a zip, and what is read from them as the checks go on."""
 
     members: Mapping[str, bytes]
+    as_packed: bool
     trusted: Mapping[str, bytes] | None
     keys: dict[str, bytes] = field(default_factory=dict)
     links: dict[int, Cited] = field(default_factory=dict)
@@ -92,47 +87,28 @@ class _Bundle:
         except (KeyError, ValueError, RecursionError) as error:
             raise NotABundle(f"{name} is missing or is no JSON") from error
 
+    def signer(self) -> str:
+        """The id of the key that signed the head of the log. Raises what UNREADABLE lists."""
+        return SignedHead.model_validate(self.json("head.json")).key_id
+
 
 def verify(content: bytes, trusted: Mapping[str, bytes] | None = None) -> Verification:
     """Check a report's zip. `trusted`: public keys (id -> raw bytes) known from elsewhere; None: none are.
 
     Raises NotABundle for what is no such zip.
     """
-    bundle = _Bundle(unpacked(content), trusted)
+    bundle = _Bundle(unpacked(content), is_as_packed(content), trusted)
     checks: list[Check] = []
     for name, check in _CHECKS:
         try:
             faults = list(check(bundle))
         except UNREADABLE as error:
             faults = [f"it cannot be read: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"]
-        said = "; ".join(faults[:20]) + _more(faults)
+        said = legible("; ".join(faults[:20]) + _more(faults))
         if check is _sign_offs and not faults and SIGN_OFFS not in bundle.members:
             said = "the zip holds no signatures of people"
         checks.append(Check(name, not faults, said))
     return Verification((*checks, _whose_key(bundle)))
-
-
-def unpacked(content: bytes) -> dict[str, bytes]:
-    """The members of a zip, in memory. Raises NotABundle for what is too large, too many, or no zip."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            _check_sizes(members, len(content))
-            return {member.filename: archive.read(member) for member in members}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise NotABundle(f"this is no zip that can be read: {error}") from error
-
-
-def _check_sizes(members: Sequence[zipfile.ZipInfo], packed: int) -> None:
-    if len(members) > MOST_MEMBERS:
-        raise NotABundle(f"{len(members)} members; a report has {MOST_MEMBERS} at most")
-    total = sum(member.file_size for member in members)
-    if total > MOST_BYTES or total > MOST_RATIO * max(packed, 1):
-        raise NotABundle(f"{total} bytes unpacked from {packed}: more than a report may hold")
-    if len({member.filename for member in members}) != len(members):
-        raise NotABundle("two members have one name")
-    if TWIN not in {member.filename for member in members}:
-        raise NotABundle(f"there is no {TWIN} in it; is this the zip of a compliance report?")
 
 
 def _sums(bundle: _Bundle) -> Iterator[str]:
@@ -148,27 +124,37 @@ def _sums(bundle: _Bundle) -> Iterator[str]:
             yield f"{name} is there and not listed"
         elif hashlib.sha256(members[name]).hexdigest() != listed[name]:
             yield f"{name} was changed"
+        elif name not in FIXED and not PIECE.fullmatch(name):
+            yield f"{name} is no file of a report"
     if not listed:
         yield "nothing is listed"
+    elif "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items())).encode() != bundle.members[SUMS]:
+        yield f"{SUMS} is not in the form it was written in"
+    if not bundle.as_packed:
+        yield "the zip itself holds more than its files, or was packed again: ask for it as the service handed it out"
 
 
 def _keys(bundle: _Bundle) -> Iterator[str]:
-    for each in bundle.json("keys.json"):
+    rows = bundle.json("keys.json")
+    for each in rows:
         public = bytes.fromhex(each["ed25519"])
-        if (key_id_of(public), public.hex()) != (each["id"], each["ed25519"]):
+        if {"id": key_id_of(public), "ed25519": public.hex()} != each:
             yield f"the key {each['id'][:80]} is not the key that is given for it"
         else:
             bundle.keys[each["id"]] = public
+    if len(bundle.keys) != len(rows):
+        yield "a key is given twice"
+    words = WORDS.validate_python(bundle.json(SUCCESSIONS)) if SUCCESSIONS in bundle.members else []
     if bundle.trusted is not None:
-        bundle.keys = dict(bundle.trusted)
+        bundle.keys = trusted_after(bundle.trusted, words)
+    else:
+        every = trusted_after(bundle.keys, words)
+        if any(not word.holds(every) for word in words):
+            yield f"{SUCCESSIONS}: a key is said to follow one that did not vouch for it"
+        # Whoever adds a key of their own to the zip must not sign with it beside the one that signed the log.
+        bundle.keys = trusted_after({name: key for name, key in bundle.keys.items() if name == bundle.signer()}, words)
     if not bundle.keys:
         yield "there is no key to check signatures with"
-    if SUCCESSIONS in bundle.members:
-        words = WORDS.validate_python(bundle.json(SUCCESSIONS))
-        known = trusted_after(bundle.keys, words)
-        if bundle.trusted is None and any(not word.holds(known) for word in words):
-            yield f"{SUCCESSIONS}: a key is said to follow one that did not vouch for it"
-        bundle.keys = known
 
 
 def _twin(bundle: _Bundle) -> Iterator[str]:
@@ -238,6 +224,8 @@ def _events(bundle: _Bundle) -> Iterator[str]:
     if [{"number": number, "path": [each.hex() for each in path]} for number, path in paths.items()] != proofs:
         yield "proofs.json holds more than proofs, each once"
     for link in CITED.validate_python(bundle.json("events.json")):
+        if link.number in bundle.links:
+            yield f"event {link.number} is given twice"
         bundle.links[link.number] = link
         if link.entry.tenant != head.tenant:
             yield f"event {link.number} is of another log"
@@ -250,7 +238,14 @@ def _events(bundle: _Bundle) -> Iterator[str]:
 
 
 def _documents(bundle: _Bundle) -> Iterator[str]:
-    pieces = {piece["analysis"]: piece for piece in bundle.json("evidence/manifest.json")}
+    manifest = bundle.json("evidence/manifest.json")
+    pieces = {piece["analysis"]: piece for piece in manifest}
+    if len(pieces) != len(manifest):
+        yield "evidence/manifest.json: an analysis is listed twice"
+    for name in sorted(bundle.members):
+        of = PIECE.fullmatch(name)
+        if of and (of[2] or of[3]) not in pieces:
+            yield f"{name} is of no analysis that the manifest lists"
     for analysis, piece in sorted(pieces.items()):
         document = bundle.members.get(f"evidence/analyses/{analysis}.json")
         if document is None:
@@ -291,6 +286,8 @@ def _described(analysis: str, piece: Mapping[str, Any], document: bytes, link: C
         "leaf_hash": None if link is None else link.leaf,
         "event": None if link is None else link.number,
     }
+    if piece.keys() != said.keys() | {"state"}:
+        yield f"evidence/manifest.json: it says more of analysis {analysis}, or less, than it is made to"
     for name, value in said.items():
         if piece[name] != value:
             yield f"evidence/manifest.json: {name} of analysis {analysis} is not what its evidence says"
@@ -327,6 +324,9 @@ def _sign_offs(bundle: _Bundle) -> Iterator[str]:
     if SIGN_OFFS not in bundle.members:
         return
     twin = digest_of(bundle.members[TWIN])
+    signatures = [signed["signature"] for signed in bundle.json(SIGN_OFFS)]
+    if len(set(signatures)) != len(signatures):
+        yield "a sign-off is given twice"
     for place, signed in enumerate(bundle.json(SIGN_OFFS)):
         who = f"sign-off {place + 1} ({signed['step']} by {signed['name']})"
         body = canonical_json({name: value for name, value in signed.items() if name not in {"key_id", "signature"}})
@@ -341,7 +341,7 @@ def _whose_key(bundle: _Bundle) -> Check:
     name = "the key is one you know"
     if bundle.trusted is not None:
         try:
-            signer = SignedHead.model_validate(bundle.json("head.json")).key_id
+            signer = bundle.signer()
         except UNREADABLE:
             return Check(name, None, "the head of the log, which names the key, cannot be read")
         said = "checked with the key given"
@@ -353,6 +353,11 @@ def _whose_key(bundle: _Bundle) -> Check:
     ids = ", ".join(sorted(bundle.keys)) or "none"
     said = f"the key came with the zip ({ids}): compare it with the one its service publishes, or give it with --key"
     return Check(name, None, said)
+
+
+def legible(text: str) -> str:
+    """A stranger's words as they can be printed: what moves a cursor or turns the writing around is spelled out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _more(faults: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from lamina.client import Client
 from service.contracts.base import digest_of
-from service.evidence.verify import unpacked
+from service.evidence.archive import unpacked
 from service.report.exchange.forms import FORMS
 from tests.lamina.bureau import Bureau, bureau
 from tests.lamina.typed import lamina

@@ -5,9 +5,10 @@ import zipfile
 
 import pytest
 
-from service.evidence import verify as checks
+from service.evidence import archive as checks
+from service.evidence.archive import NotABundle
 from service.evidence.bundle import DRAWN, zipped
-from service.evidence.verify import NotABundle, verify
+from service.evidence.verify import verify
 
 NAMES = (
     "keys.json",

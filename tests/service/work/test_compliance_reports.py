@@ -11,11 +11,12 @@ import pytest
 
 from service.clock import FixedClock
 from service.contracts.outcome import Measurement
+from service.evidence.archive import NotABundle
 from service.evidence.bundle import handed_out, zipped
 from service.evidence.keys import SigningKeys
 from service.evidence.rotation import hand_over
 from service.evidence.succession import vouched
-from service.evidence.verify import NotABundle, verify
+from service.evidence.verify import verify
 from service.store.database import Database
 from tests.service.work.office import Office, an_office
 
@@ -124,7 +125,10 @@ def test_a_changed_page_is_told_by_its_sum_and_by_what_was_signed(office: Office
             new.writestr(name, page.replace(b"net", b"nut") if name == "report.html" else old.read(name))
     failed = [check.said for check in verify(turned.getvalue()).checks if check.passed is False]
     assert failed == [
-        "report.html was changed",
+        (
+            "report.html was changed; "
+            "the zip itself holds more than its files, or was packed again: ask for it as the service handed it out"
+        ),
         "report.html is not the one that was signed: it was changed, added or taken away",
     ]
 
