@@ -65,7 +65,7 @@ SHOWN = (Answer(status=200, description="The schedule.", model=ScheduleView),)
     scope="submit",
     headers=(IDEMPOTENCY_KEY,),
     answers=(Answer(status=201, description="Made.", model=ScheduleView, headers=(LOCATION,)),),
-    problems=("idempotency-mismatch",),
+    problems=("conflict", "idempotency-mismatch"),
 )
 def create_schedule(call: Call[NoQuery, ScheduleSubmission]) -> Reply:
     """Make a schedule.
@@ -169,6 +169,8 @@ def run_schedule_now(call: Call[NoQuery, None]) -> Reply:
         row = _row(session, call.id)
         if row.ended_at is not None:
             raise Refusal("conflict", "The schedule has ended; make another.")
+        if row.start_at > call.now:
+            raise Refusal("conflict", "The schedule has not begun: its first window begins at its start.")
         starter = Starter(clock=call.parts.clock, settings=call.parts.settings, catalog=call.parts.catalog)
         key = call.request.headers.get("Idempotency-Key") or call.now.isoformat()
         slot = run_now(session, row, starter, key=key, actor=call.caller.principal, now=call.now)

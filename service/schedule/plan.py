@@ -8,6 +8,7 @@ recorded with the reason.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 from service.schedule.times import fires, next_after
@@ -62,7 +63,7 @@ def plan(clockwork: Clockwork, now: datetime) -> Plan:
     """Everything due up to `now` (included); nothing where that is not reached, also when the clock went back."""
     if clockwork.due > now:
         return Plan(slots=(), due=clockwork.due, previous=clockwork.previous)
-    times = [clockwork.due, *_due_since(clockwork, now)][:MOST_AT_ONCE]
+    times = [clockwork.due, *islice(_due_since(clockwork, now), MOST_AT_ONCE - 1)]
     slots = tuple(_slots(times, clockwork, now))
     return Plan(
         slots=slots, due=next_after(clockwork.cron, clockwork.zone, times[-1], clockwork.end), previous=times[-1]

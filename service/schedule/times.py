@@ -27,7 +27,7 @@ class BadTime(ValueError):
 
 def zone_of(name: str) -> zoneinfo.ZoneInfo:
     """An IANA zone. Raises BadTime for offsets, abbreviations and what is no zone."""
-    if "/" not in name and name != "UTC":
+    if ("/" not in name and name != "UTC") or name.startswith(("posix/", "right/")):
         raise BadTime("zone", f"{name!r} is no IANA zone such as Europe/Berlin or UTC; an offset has no summer time")
     try:
         return zoneinfo.ZoneInfo(name)

@@ -3,26 +3,32 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.catalog import Catalog, pointer
 from service.contracts.problem import Fault
 from service.contracts.schedules import AuditTask, ScheduleSubmission
-from service.schedule.times import BadTime, check, database_version, next_after, zone_of
+from service.schedule.times import FURTHEST, BadTime, check, database_version, next_after, zone_of
 from service.store.base import new_id
 from service.store.ledger import record
 from service.store.tables_compliance import Schedule
 from service.work.refusals import Conflict, Invalid
 
+MOST_ALIVE = 1000
+"""Schedules a tenant may have: each is looked at every few seconds."""
 USUAL_CATCH_UP = {"audits": "latest_only", "report": "each_period"}
 
 
 def make_schedule(
     session: Session, wanted: ScheduleSubmission, *, catalog: Catalog, tenant: UUID, principal: UUID, now: datetime
 ) -> Schedule:
-    """A new schedule. Raises Invalid."""
+    """A new schedule. Raises Invalid, Conflict."""
+    alive = select(func.count(Schedule.id)).where(Schedule.tenant == tenant, Schedule.ended_at.is_(None))
+    if session.scalars(alive).one() >= MOST_ALIVE:
+        raise Conflict(f"{MOST_ALIVE} schedules have not ended; end one before you make another")
     start = max(wanted.start_at or now, now)
-    faults = [*_time_faults(wanted, start), *_task_faults(wanted, catalog)]
+    faults = [*_time_faults(wanted, start, now), *_task_faults(wanted, catalog)]
     if faults:
         raise Invalid(faults)
     row = Schedule(
@@ -80,7 +86,9 @@ def _alive(row: Schedule) -> None:
         raise Conflict("the schedule has ended; make another")
 
 
-def _time_faults(wanted: ScheduleSubmission, start: datetime) -> list[Fault]:
+def _time_faults(wanted: ScheduleSubmission, start: datetime, now: datetime) -> list[Fault]:
+    if start > now + FURTHEST:
+        return [Fault(pointer="/start_at", detail=f"at most {FURTHEST.days} days from now")]
     faults = []
     try:
         if wanted.cron is None:

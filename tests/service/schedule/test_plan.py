@@ -1,13 +1,17 @@
 """What becomes of every time that was due, whenever somebody looks?"""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.schedule.plan import MOST_PERIODS, CatchUp, Clockwork, plan
+from service.schedule.plan import MOST_AT_ONCE, MOST_PERIODS, CatchUp, Clockwork, plan
+from service.schedule.times import fires
 
 START = datetime(2026, 6, 1, 4, tzinfo=UTC)  # a Monday, 06:00 in Berlin
 WEEK = timedelta(days=7)
@@ -59,6 +63,22 @@ def test_what_is_not_carried_out_says_why() -> None:
     made = plan(weekly("each_period"), START + 14.1 * WEEK)
     assert {slot.said for slot in made.slots if slot.act == "start"} == {""}
     assert made.slots[-1].said == "no scheduler ran then, and more periods were missed than are caught up"
+
+
+def test_years_of_minutes_are_not_counted_to_make_the_first_few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = 0
+
+    def counting(*asked: Any) -> Iterator[datetime]:
+        nonlocal counted
+        for moment in fires(*asked):
+            counted += 1
+            yield moment
+
+    monkeypatch.setattr("service.schedule.plan.fires", counting)
+    minutely = replace(weekly("each_period"), cron="* * * * *")
+    made = plan(minutely, START + timedelta(days=30))
+    assert len(made.slots) == MOST_AT_ONCE
+    assert counted <= MOST_AT_ONCE
 
 
 def test_it_is_over_at_its_end() -> None:

@@ -64,6 +64,8 @@ def test_a_daily_time_fires_once_a_day_in_order_whatever_the_clocks_do(
         ("0 0 * * *", "CET", "zone", "is no IANA zone"),
         ("0 0 * * *", "Europe/Nowhere", "zone", "there is no IANA zone"),
         ("0 0 * * *", "../../etc/passwd", "zone", "there is no IANA zone"),
+        ("0 0 * * *", "posix/Europe/Berlin", "zone", "is no IANA zone"),
+        ("0 0 * * *", "right/Europe/Berlin", "zone", "is no IANA zone"),
     ],
 )
 def test_what_is_no_time_is_refused_in_words(cron: str, zone: str, where: str, said: str) -> None:
