@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 LONGEST = 2048
+LONGEST_LABEL = 63
 
 
 class Refused(ValueError):
@@ -27,8 +28,8 @@ class Place:
 
 def place_of(url: str, allowed: Collection[str]) -> Place:
     """What a URL names. `allowed`: hosts that may be private, and plain http. Raises Refused."""
-    if len(url) > LONGEST or any(letter <= " " or letter == "\x7f" for letter in url):
-        raise Refused("a URL has up to 2048 characters, without spaces or control characters")
+    if len(url) > LONGEST or any(not " " < letter < "\x7f" for letter in url):
+        raise Refused("a URL has up to 2048 characters of ASCII, without spaces or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -37,6 +38,8 @@ def place_of(url: str, allowed: Collection[str]) -> Place:
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in {"http", "https"} or not host:
         raise Refused("a URL begins with https:// and names a host")
+    if any(not 0 < len(label) <= LONGEST_LABEL for label in host.split(".")):
+        raise Refused("a part of the host's name, between dots, has 1 to 63 letters")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise Refused("a URL holds no user, password or fragment: messages are signed instead")
     if parts.scheme == "http" and host not in allowed:
@@ -72,8 +75,11 @@ def is_open(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-_NOT_OPEN = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20")))
-"""Set aside by IANA, and open for all that Python's own lists say (older ones lack some, none has site-local ones)."""
+_NOT_OPEN = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "fec0::/10", "3fff::/20"))
+)
+"""Set aside by IANA, and open for all that Python's own lists say (older ones lack some, none has site-local ones);
+and the one public address at which a cloud's own services answer its machines."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 

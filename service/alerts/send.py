@@ -65,7 +65,7 @@ def post(
         address = address_of(place, allowed, resolve)
     except Refused as error:
         return Sent(delivered=False, said=str(error), again=False)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that cannot be asked for is a UnicodeError
         return Sent(delivered=False, said=f"the host cannot be resolved: {type(error).__name__}")
     try:
         plain = socket.create_connection((address, place.port), timeout=deadline_seconds)

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from service.contracts.alerts import DeliveryState, DeliveryView, TryView
@@ -24,6 +24,8 @@ from service.work.deliveries import receiver_of
 deliveries = Resource(
     tag="deliveries", about="Messages to webhooks and recipients of mail, with every try.", parameter=by_id("delivery")
 )
+MOST_TRIALS = 10
+"""Messages that try one receiver out and wait to be sent."""
 STATE: TypeAdapter[DeliveryState] = TypeAdapter(DeliveryState)
 
 
@@ -90,6 +92,7 @@ def replay_delivery(call: Call[NoQuery, None]) -> Reply:
         to = receiver_of(session, row)
         if to.disabled_at is not None:
             raise Refusal("conflict", "Who it is for is disabled; make another.")
+        _refuse_more(session, to, Delivery.alert_id == row.alert_id, most=1)
         again = sum(1 for _ in session.scalars(select(Delivery.id).where(Delivery.alert_id == row.alert_id)))
         event = f"{row.event.partition(' ')[0]} {again}"
         made = send_to(session, to, session.get_one(Alert, row.alert_id), event, now=call.now)
@@ -100,7 +103,8 @@ def replay_delivery(call: Call[NoQuery, None]) -> Reply:
 
 
 def trial(session: Session, to: Webhook | MailRecipient, *, created_by: UUID, now: datetime) -> DeliveryView:
-    """Queue a message that means nothing."""
+    """Queue a message that means nothing; few at a time, since others' messages are sent after them."""
+    _refuse_more(session, to, Delivery.event == "test", most=MOST_TRIALS)
     alert = Alert(
         id=new_id(),
         tenant=to.tenant,
@@ -116,6 +120,14 @@ def trial(session: Session, to: Webhook | MailRecipient, *, created_by: UUID, no
     session.add(alert)
     session.flush()
     return _message(session, send_to(session, to, alert, "test", now=now))
+
+
+def _refuse_more(session: Session, to: Webhook | MailRecipient, like: ColumnElement[bool], *, most: int) -> None:
+    theirs = Delivery.webhook_id == to.id if isinstance(to, Webhook) else Delivery.recipient_id == to.id
+    open_work = Work.state.in_([WorkState.QUEUED.value, WorkState.RUNNING.value])
+    waiting = select(func.count(Delivery.id)).join(Work, Work.id == Delivery.work_id).where(theirs, like, open_work)
+    if session.scalars(waiting).one() >= most:
+        raise Refusal("conflict", "Such messages are on their way already.", remedy="Follow them under /v1/deliveries.")
 
 
 def _delivery(session: Session, delivery_id: UUID) -> Delivery:

@@ -91,5 +91,7 @@ def _again(noted: IdempotencyKey, fingerprint: str, model: type[V]) -> Reply:
 
 def _fingerprint(call: Call[Any, Any]) -> str:
     request = call.request
-    content = b"\0".join((request.method.encode(), request.path.encode(), call.raw))
+    # Whose key it is belongs to it: what one person signed is no answer to another who would sign.
+    who = str(call.caller.principal).encode()
+    content = b"\0".join((who, request.method.encode(), request.path.encode(), call.raw))
     return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -1,8 +1,10 @@
 """Endpoints of webhooks: made, turned, tried, disabled."""
 
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.alerts.address import Refused, place_of
@@ -11,6 +13,7 @@ from service.contracts.api import Page
 from service.contracts.problem import Fault
 from service.http.deliveries import trial
 from service.http.endpoint import IDEMPOTENCY_KEY, LINK, LOCATION, Answer, Resource, by_id
+from service.http.idempotency import once
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, NoQuery, Reply
 from service.http.problems import Refusal, invalid, missing
@@ -31,6 +34,10 @@ class WebhooksPage(Page[WebhookView]):
     """One page of webhooks."""
 
 
+MOST_ENABLED = 50
+"""Webhooks a tenant may have: each gets every message, and messages are sent one after the other."""
+FIRST = 1
+"""The generation of a webhook's first secret."""
 SHOWN = (Answer(status=200, description="The webhook.", model=WebhookView),)
 
 
@@ -42,6 +49,7 @@ SHOWN = (Answer(status=200, description="The webhook.", model=WebhookView),)
     answers=(
         Answer(status=201, description="Made; `secret` is shown this once.", model=WebhookMade, headers=(LOCATION,)),
     ),
+    problems=("conflict", "idempotency-mismatch"),
 )
 def create_webhook(call: Call[NoQuery, WebhookSubmission]) -> Reply:
     """Make a webhook.
@@ -53,7 +61,11 @@ def create_webhook(call: Call[NoQuery, WebhookSubmission]) -> Reply:
         place_of(call.body.url, allowed)
     except Refused as error:
         raise invalid([Fault(pointer="/url", detail=str(error))]) from error
-    with call.writes() as session:
+
+    def make(session: Session) -> Reply:
+        enabled = session.scalars(select(func.count(Webhook.id)).where(Webhook.disabled_at.is_(None))).one()
+        if enabled >= MOST_ENABLED:
+            raise Refusal("conflict", f"{MOST_ENABLED} webhooks are enabled; disable one before you make another.")
         row = Webhook(
             id=new_id(),
             tenant=call.caller.tenant,
@@ -61,12 +73,16 @@ def create_webhook(call: Call[NoQuery, WebhookSubmission]) -> Reply:
             created_at=call.now,
             url=call.body.url,
             least=call.body.least,
-            generation=1,
+            generation=FIRST,
             failures=0,
         )
         session.add(row)
         _note(session, row, call, "made")
-        return _with_secret(call, row, 201)
+        return Reply(value=_shown(row), status=201, headers={"Location": f"/v1/webhooks/{row.id}"})
+
+    reply = once(call, WebhookView, make)  # what is kept for a repeated request holds no secret
+    view = WebhookView.model_validate(reply.value)
+    return Reply(value=_with_secret(call, view, FIRST), status=reply.status, headers=reply.headers)
 
 
 @webhooks.endpoint(
@@ -123,7 +139,7 @@ def rotate_webhook(call: Call[NoQuery, None]) -> Reply:
         row = _row(session, call.id)
         row.generation += 1
         _note(session, row, call, "secret changed")
-        return _with_secret(call, row, 200)
+        return Reply(value=_with_secret(call, _shown(row), row.generation))
 
 
 @webhooks.endpoint(
@@ -154,10 +170,8 @@ def _row(session: Session, webhook_id: UUID) -> Webhook:
     return row
 
 
-def _with_secret(call: Call[NoQuery, WebhookSubmission] | Call[NoQuery, None], row: Webhook, status: int) -> Reply:
-    secret = call.parts.webhook_secret(row.id, row.generation)
-    view = WebhookMade(**_shown(row).model_dump(), secret=secret)
-    return Reply(value=view, status=status, headers={"Location": f"/v1/webhooks/{row.id}"} if status == 201 else {})
+def _with_secret(call: Call[NoQuery, Any], view: WebhookView, generation: int) -> WebhookMade:
+    return WebhookMade(**view.model_dump(), secret=call.parts.webhook_secret(view.id, generation))
 
 
 def _shown(row: Webhook) -> WebhookView:
@@ -174,9 +188,7 @@ def _shown(row: Webhook) -> WebhookView:
     )
 
 
-def _note(
-    session: Session, row: Webhook, call: Call[NoQuery, WebhookSubmission] | Call[NoQuery, None], action: str
-) -> None:
+def _note(session: Session, row: Webhook, call: Call[NoQuery, Any], action: str) -> None:
     """In the log with its URL's host at most: what follows may be a secret of the receiver's."""
     session.flush()
     record(
@@ -188,5 +200,5 @@ def _note(
         subject_type="webhook",
         subject_id=row.id,
         action=action,
-        detail={"host": place_of(row.url, {row.url.partition("://")[2].partition("/")[0].partition(":")[0]}).host},
+        detail={"host": urlsplit(row.url).hostname or ""},
     )

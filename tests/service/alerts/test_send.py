@@ -126,7 +126,8 @@ def test_nobody_there_is_worth_another_try() -> None:
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "::1", "fe80::1%eth0", "fc00::1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "ff02::1",
-        "64:ff9b::a00:1", "2002:a00:1::", "192.0.2.1", "::", "192.0.0.8", "192.88.99.1", "fec0::1", "3fff::1",
+        "64:ff9b::a00:1", "2002:a00:1::", "192.0.2.1", "::", "192.0.0.8", "168.63.129.16", "192.88.99.1", "fec0::1",
+        "3fff::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_out_in_the_open(address: str) -> None:
@@ -153,6 +154,11 @@ def test_addresses_that_are(address: str) -> None:
         ("https://10.0.0.1/", "not out in the open"),
         ("https://[::1]/", "not out in the open"),
         ("https://2130706433/", "a name of this network alone"),
+        ("https://a..example.org/", "has 1 to 63 letters"),
+        ("https://" + "a" * 64 + ".example.org/", "has 1 to 63 letters"),
+        ("https://.example.org/", "has 1 to 63 letters"),
+        ("https://example.org/\u00fc", "of ASCII"),
+        ("https://\u2460\u2461.example.org/", "of ASCII"),
     ],
 )
 def test_urls_that_are_not_sent_to(url: str, said: str) -> None:
@@ -169,6 +175,14 @@ def test_a_name_with_one_private_answer_among_others_is_refused() -> None:
     assert address_of(place, frozenset(), names("93.184.216.34")) == "93.184.216.34"
     with pytest.raises(Refused, match=r"example.org leads to 10.0.0.1"):
         address_of(place, frozenset(), names("93.184.216.34", "10.0.0.1"))
+
+
+def test_a_name_that_cannot_even_be_asked_for_is_told_as_one() -> None:
+    def unable(host: str, port: int, **_kind: int) -> list[tuple[Any, ...]]:
+        raise UnicodeError("label empty or too long")
+
+    found = post("https://xn--a.example.org/", b"{}", {}, allowed=frozenset(), resolve=unable)
+    assert (found.delivered, found.said) == (False, "the host cannot be resolved: UnicodeError")
 
 
 def test_the_name_is_asked_for_once_so_that_its_second_answer_cannot_be_another() -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from pathlib import Path
@@ -23,6 +24,7 @@ from service.store.tables import Dataset, Event, Model, Work
 from service.store.tables_compliance import Alert, Delivery, MailRecipient, Webhook
 from service.work.alerting import Watcher, open_alert
 from service.work.deliveries import Deliverer
+from tests.conftest import MakeTenant
 from tests.service.alerts.mailserver import Taker, running
 from tests.service.work.office import Office, an_office
 
@@ -174,6 +176,47 @@ def test_a_receiver_that_is_gone_is_not_asked_again(office: Office, webhook: UUI
         assert session.get_one(Webhook, webhook).disabled_at is not None
         states = set(session.scalars(select(Work.state).where(Work.queue == "delivery")))
     assert states == {"failed"}
+
+
+def test_a_message_that_brings_out_a_fault_does_not_hold_up_the_others(office: Office, webhook: UUID) -> None:
+    for name in ("first", "second"):
+        tell(office, office.tenant, name)
+    tried: list[str] = []
+
+    def broken(url: str, body: bytes, headers: dict[str, str], *, allowed: frozenset[str]) -> Sent:
+        tried.append(json.loads(body)["data"]["key"])
+        if len(tried) == 1:
+            raise ZeroDivisionError
+        return Sent(delivered=True, said="delivered", status=204)
+
+    assert replace(deliverer(office, Posted()), post=broken).send_due(threading.Event()) == 2
+    assert tried == ["first", "second"]
+    with system_session(office.database) as session:
+        said = [row.log[0]["said"] for row in session.scalars(select(Delivery).order_by(Delivery.id))]
+    assert said == ["it could not be tried: ZeroDivisionError", "delivered"]
+
+
+def test_tenants_take_turns_so_that_many_messages_of_one_do_not_hold_up_the_others(
+    office: Office, webhook: UUID, make_tenant: MakeTenant
+) -> None:
+    other = make_tenant("umbrella")
+    with system_session(office.database) as session:
+        mine = session.get_one(Webhook, webhook)
+        theirs = {"id": new_id(), "tenant": other, "created_by": other, "url": "https://other.example.org/"}
+        shared = {"created_at": mine.created_at, "least": mine.least, "generation": 1, "failures": 0}
+        session.add(Webhook(**theirs, **shared))
+    for name in ("a", "b", "c"):
+        tell(office, office.tenant, name)
+    tell(office, other, "d")
+    posted = Posted(Sent(delivered=True, said="delivered", status=204))
+    assert deliverer(office, posted).send_due(threading.Event()) == 4
+    assert [json.loads(body)["data"]["key"] for _, body, _ in posted.sent] == ["a", "d", "b", "c"]
+
+
+def tell(office: Office, tenant: UUID, key: str) -> None:
+    due = Wanted(key=key, severity="high", text="x", detail={}, model_name=None)
+    with office.database.session(tenant) as session:
+        open_alert(session, due, tenant=tenant, now=office.clock.now())
 
 
 def test_no_secret_is_in_any_row(office: Office, webhook: UUID) -> None:
