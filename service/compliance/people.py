@@ -54,7 +54,7 @@ def ask_for_waiver(
     person_only(session, principal, "asks for an exception")
     before = None if wanted.renews is None else session.get(Waiver, wanted.renews)
     starts_at = wanted.starts_at or (now if before is None else max(now, before.expires_at))
-    expires_at = wanted.expires_at or starts_at + USUAL_LENGTH
+    expires_at = wanted.expires_at or min(starts_at, now + LONGEST_WAIVER) + USUAL_LENGTH
     faults = [
         *_control_faults(wanted.control, controls_of(session)),
         *_length_faults(starts_at, expires_at, now),
@@ -220,6 +220,9 @@ def _control_faults(control: str, known: Collection[str]) -> list[Fault]:
 def _length_faults(starts_at: datetime, expires_at: datetime, now: datetime) -> list[Fault]:
     if starts_at < now:
         return [Fault(pointer="/starts_at", detail="an exception is never granted for the past")]
+    if starts_at > now + LONGEST_WAIVER:
+        ahead = f"at most {LONGEST_WAIVER.days} days ahead: what is excepted then is to be decided nearer to it"
+        return [Fault(pointer="/starts_at", detail=ahead)]
     if expires_at <= starts_at:
         return [Fault(pointer="/expires_at", detail="it would end before it begins")]
     if expires_at - starts_at > LONGEST_WAIVER:

@@ -111,7 +111,7 @@ class ViewQuery(Value):
     answers=(
         Answer(status=202, description="Accepted; follow it at Location.", model=ComplianceReportView, headers=MADE),
     ),
-    problems=("idempotency-mismatch",),
+    problems=("idempotency-mismatch", "too-much-open-work"),
 )
 def create_compliance_report(call: Call[NoQuery, ComplianceReportSubmission]) -> Reply:
     """Ask for a compliance report.
@@ -281,7 +281,7 @@ def create_sign_off(call: Call[NoQuery, SignOffSubmission]) -> Reply:
             headers=MADE,
         ),
     ),
-    problems=("conflict", "idempotency-mismatch"),
+    problems=("conflict", "idempotency-mismatch", "too-much-open-work"),
 )
 def create_revision(call: Call[NoQuery, None]) -> Reply:
     """Make a compliance report again.

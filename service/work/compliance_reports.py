@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,18 +13,21 @@ from service.contracts.compliance import Assessment, counts
 from service.contracts.compliance_reports import ComplianceReportSubmission
 from service.contracts.problem import Fault
 from service.contracts.status import WorkType
+from service.schedule.times import BadTime, zone_of
 from service.store.base import new_id
 from service.store.blobs import Stored
 from service.store.holdings import hold, refer
 from service.store.ledger import record
-from service.store.tables import Model
+from service.store.tables import Analysis, Model
 from service.store.tables_compliance import ComplianceReport, Policy, ReportFile, Verdict
 from service.work.claim import Claim
 from service.work.finish import leave_succeeded
 from service.work.queue import COMPLIANCE_QUEUE, enqueue
-from service.work.refusals import Conflict, Invalid
+from service.work.refusals import Conflict, Invalid, OverOpenWork
 
 ATTEMPTS = 3
+MOST_WAITING = 200
+"""Reports a tenant may have waiting to be made: they are made one after the other, for all tenants."""
 MEDIA = {
     "report.json": "application/json",
     "report.html": "text/html; charset=utf-8",
@@ -56,7 +58,12 @@ class Wanted:
 def ask_for_report(
     session: Session, wanted: Wanted, *, tenant: UUID, principal: UUID, now: datetime
 ) -> ComplianceReport:
-    """A new report, queued. Raises Conflict when the report to be superseded has a later revision already."""
+    """A new report, queued. Raises OverOpenWork, and Conflict when the report to be superseded was revised already."""
+    waiting = select(func.count(ComplianceReport.id)).where(
+        ComplianceReport.tenant == tenant, ComplianceReport.state == "waiting"
+    )
+    if session.scalars(waiting).one() >= MOST_WAITING:
+        raise OverOpenWork(f"{MOST_WAITING} compliance reports wait to be made; ask again when some are")
     report = ComplianceReport(
         id=new_id(),
         tenant=tenant,
@@ -203,7 +210,8 @@ def keep_report(
         )
     verdicts = list(_verdicts(report, assessment, now))
     report.state, report.twin_digest, report.generated_at = "generated", twin_digest, now
-    report.counts, report.about = dict(counts(assessment.controls)), dict(about)
+    report.counts = dict(counts(assessment.controls))
+    report.about = {**about, "runners": _runners(session, assessment)}
     report.reason = None
     session.add_all([*rows, *verdicts])
     superseded = _supersede(session, report)
@@ -270,6 +278,22 @@ def _verdicts(report: ComplianceReport, assessment: Assessment, now: datetime) -
     return rows
 
 
+def _runners(session: Session, assessment: Assessment) -> list[str]:
+    """Who ran the analyses of the totals: a verdict names the last of them only, and none of their runners signs."""
+    counted = {
+        UUID(each.analysis)
+        for one in assessment.controls
+        for judged in one.judged
+        for each in (judged.evidence.added if judged.evidence else ())
+    }
+    listed = sorted(counted)
+    found: set[UUID] = set()
+    for start in range(0, len(listed), 1000):  # databases take so many values at once, and not any number
+        some = select(Analysis.created_by).where(Analysis.id.in_(listed[start : start + 1000])).distinct()
+        found |= set(session.scalars(some))
+    return sorted(map(str, found))
+
+
 def _supersede(session: Session, report: ComplianceReport) -> list[ComplianceReport]:
     """End the revision before, in whatever state of signing it is: the later one speaks for the window now."""
     if report.supersedes_id is None:
@@ -307,7 +331,7 @@ def _note(
 
 def _zone(name: str) -> bool:
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone_of(name)
+    except BadTime:
         return False
-    return "/" in name or name == "UTC"
+    return True

@@ -74,8 +74,7 @@ class Starter:
             remedy = "End the schedule, and make it again as it should be."
             raise _cannot("schedule-audit-invalid", said, remedy) from error
         except OverOpenWork as error:
-            reason = Reason(code="too-much-open-work", detail=str(error), permanent=False)
-            raise CannotStart(reason, later=True) from error
+            raise _busy(error) from error
 
 
 def _report(session: Session, schedule: Schedule, slot: Slot, task: ReportTask, model: Model, now: datetime) -> UUID:
@@ -101,7 +100,10 @@ def _report(session: Session, schedule: Schedule, slot: Slot, task: ReportTask, 
         trigger=slot.cause,
         frameworks=task.frameworks,
     )
-    return ask_for_report(session, wanted, tenant=schedule.tenant, principal=schedule.created_by, now=now).id
+    try:
+        return ask_for_report(session, wanted, tenant=schedule.tenant, principal=schedule.created_by, now=now).id
+    except OverOpenWork as error:
+        raise _busy(error) from error
 
 
 def _model(session: Session, schedule: Schedule, version: str | None) -> Model:
@@ -136,6 +138,10 @@ def _dataset(session: Session, schedule: Schedule, role: str, named: DatasetByNa
             "Register a version of it; the schedule goes on.",
         )
     return found
+
+
+def _busy(error: OverOpenWork) -> CannotStart:
+    return CannotStart(Reason(code="too-much-open-work", detail=str(error), permanent=False), later=True)
 
 
 def _cannot(code: str, detail: str, remedy: str) -> CannotStart:

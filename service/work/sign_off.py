@@ -4,7 +4,7 @@ generated -> in review -> approved | rejected -> superseded. Every step is a row
 moved by one guarded UPDATE, so that of two signers at once one is told that the report has moved on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ from service.contracts.base import canonical_json
 from service.store.base import new_id
 from service.store.ledger import record
 from service.store.tables import Analysis, Principal
-from service.store.tables_compliance import ComplianceReport, Schedule, SignOff, Verdict
+from service.store.tables_compliance import ComplianceReport, Schedule, SignOff, Slot, Verdict
 
 Step = Literal["submitted", "reviewed", "approved", "rejected"]
 WAYS: Mapping[Step, tuple[str, str]] = {
@@ -64,17 +64,29 @@ class Signing:
 
 
 def runners_of(session: Session, report: ComplianceReport) -> set[UUID]:
-    """Who asked for the report, made its schedule, or submitted an audit whose evidence it cites."""
+    """Who asked for the report or an earlier revision, made its schedule or fired it by hand, or ran what it counts."""
     cited = (
-        select(Analysis.created_by)
+        select(Analysis.created_by, Slot.created_by.label("fired_by"))
         .join(Verdict, Verdict.analysis_id == Analysis.id)
+        .outerjoin(Slot, Slot.audit_id == Analysis.audit_id)
         .where(Verdict.report_id == report.id)
         .distinct()
     )
-    found = {report.created_by, *session.scalars(cited)}
+    found = {person for row in session.execute(cited) for person in row if person is not None}
+    found |= set(session.scalars(select(Slot.created_by).where(Slot.report_id == report.id)))
+    found |= {UUID(person) for person in (report.about or {}).get("runners", ())}
+    found |= {each.created_by for each in _revisions(session, report)}
     if report.schedule_id is not None:
         found.add(session.get_one(Schedule, report.schedule_id).created_by)
     return found
+
+
+def _revisions(session: Session, report: ComplianceReport) -> Iterator[ComplianceReport]:
+    """The report, and every one that it was made from anew."""
+    here: ComplianceReport | None = report
+    while here is not None:
+        yield here
+        here = None if here.supersedes_id is None else session.get(ComplianceReport, here.supersedes_id)
 
 
 def sign_off(session: Session, report_id: UUID, wanted: Signing, *, signer: Signer, now: datetime) -> SignOff:

@@ -3,12 +3,14 @@
 import io
 import json
 import zipfile
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from service.catalog import Catalog
 from service.clock import FixedClock
 from service.contracts.base import digest_of
 from service.contracts.outcome import Measurement
@@ -20,10 +22,12 @@ from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
 from service.store.tables import Principal
+from service.work import compliance_reports
 from tests.service.http import bodies
 from tests.service.http.asking import Asker, problem
 from tests.service.http.conftest import MakeAsker
 from tests.service.work.office import Office
+from tests.service.work.world import KIND
 
 D = "sha256:" + "0" * 64
 
@@ -124,6 +128,80 @@ def test_it_is_signed_by_people_who_did_not_run_it_in_order(
     assert "its signature does not hold" in failed[0].said
 
 
+def test_nobody_signs_whose_analysis_is_in_a_total_also_when_it_is_not_the_last(
+    ask: Asker, office: Office, colleague: Asker, clock: FixedClock
+) -> None:
+    begin = clock.now()
+    model, dataset = office.ready_pair()
+    replay = {**KIND, "family": "reproduction", "title": "Replay", "metrics": ["replay_mismatches"]}
+    here = replace(office, catalog=Catalog({"replay": replay}))
+    for who, kind in ((replace(here, principal=colleague.principal), "accuracy"), (here, "robustness")):
+        agreed = Measurement(metric="replay_mismatches", facets={"of": kind}, value=0, n=1)
+        who.measure(model, dataset, "replay", agreed)
+        clock.advance(timedelta(days=1))
+    made = reported(ask, here, begin, clock)
+    twin = json.loads(ask.get(f"/v1/compliance-reports/{made['id']}/file?form=json").data)
+    (repeated,) = (control for control in twin["controls"] if control["id"] == "REP-01")
+    assert len(repeated["requirements"][0]["evidence"]["added"]) == 2
+    assert signed(ask, made, "submitted").status_code == 201
+    assert problem(signed(colleague, made, "approved"), "forbidden").detail.startswith("who ran the audits")
+
+
+def test_nobody_signs_who_fired_the_schedule_by_hand(
+    ask: Asker, office: Office, colleague: Asker, make_asker: MakeAsker, clock: FixedClock, made: dict[str, Any]
+) -> None:
+    monthly = {"name": "m", "model_name": "net", "cron": "0 6 1 * *", "zone": "UTC", "task": {"purpose": "report"}}
+    schedule = bodies.made(ask.post("/v1/schedules", monthly), 201)
+    clock.advance(timedelta(days=1))
+    slot = colleague.send("POST", f"/v1/schedules/{schedule}/run-now")
+    assert slot.status_code == 202, slot.text
+    assert office.make_reports() == 1
+    fired = bodies.shown(ask.get(f"/v1/compliance-reports/{(slot.json or {})['report']}"))
+    assert signed(ask, fired, "submitted").status_code == 201
+    assert problem(signed(colleague, fired, "approved"), "forbidden").detail.startswith("who ran the audits")
+    assert signed(make_asker(ask.tenant, "dave"), fired, "approved").status_code == 201
+
+
+def test_nobody_signs_a_later_revision_of_what_they_asked_for(
+    ask: Asker, office: Office, colleague: Asker, make_asker: MakeAsker, clock: FixedClock
+) -> None:
+    office.ready_pair()
+    begin = clock.now()
+    clock.advance(timedelta(days=1))
+    first = reported(colleague, office, begin, clock)
+    later = bodies.made(ask.send("POST", f"/v1/compliance-reports/{first['id']}/revisions"))
+    assert office.make_reports() == 1
+    second = bodies.shown(ask.get(f"/v1/compliance-reports/{later}"))
+    assert signed(ask, second, "submitted").status_code == 201
+    assert problem(signed(colleague, second, "approved"), "forbidden").detail.startswith("who ran the audits")
+    assert signed(make_asker(ask.tenant, "dave"), second, "approved").status_code == 201
+
+
+def reported(ask: Asker, office: Office, begin: datetime, clock: FixedClock) -> dict[str, Any]:
+    """The report of one person on what has happened since."""
+    window = {"window_from": begin.isoformat(), "window_to": clock.now().isoformat()}
+    report = bodies.made(ask.post("/v1/compliance-reports", {"model_name": "net", **window}))
+    assert office.make_reports() == 1
+    return bodies.shown(ask.get(f"/v1/compliance-reports/{report}"))
+
+
+def test_only_so_many_reports_wait_to_be_made(
+    ask: Asker, office: Office, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compliance_reports, "MOST_WAITING", 2)
+    office.ready_pair()
+    begin = clock.now()
+    clock.advance(timedelta(days=1))
+    wanted = {"model_name": "net", "window_from": begin.isoformat(), "window_to": clock.now().isoformat()}
+    for _ in range(2):
+        bodies.made(ask.post("/v1/compliance-reports", wanted))
+    assert (
+        "2 compliance reports wait" in problem(ask.post("/v1/compliance-reports", wanted), "too-much-open-work").detail
+    )
+    assert office.make_reports() == 2
+    bodies.made(ask.post("/v1/compliance-reports", wanted))
+
+
 def test_a_superseded_report_is_not_signed(ask: Asker, made: dict[str, Any], colleague: Asker, office: Office) -> None:
     signed(ask, made, "submitted")
     later = bodies.made(ask.send("POST", f"/v1/compliance-reports/{made['id']}/revisions"))
@@ -164,6 +242,7 @@ def test_a_link_opens_one_form_without_a_key_until_it_expires(
         ({"window_to": "2036-02-01T00:00:00Z"}, "/window_to", "the window ends in the future"),
         ({"zone": "+02:00"}, "/zone", "this is no IANA zone"),
         ({"zone": "Mars/Base"}, "/zone", "this is no IANA zone"),
+        ({"zone": "right/Europe/Berlin"}, "/zone", "this is no IANA zone"),
     ],
 )
 def test_what_cannot_be_reported_is_said_at_its_place(

@@ -140,6 +140,8 @@ def test_a_refusal_says_why(ann: Asker, carol: Asker) -> None:
         ({"expires_at": "2026-02-01T12:00:00Z"}, "/expires_at"),
         ({"starts_at": "2026-02-01T12:00:00Z"}, "/starts_at"),
         ({"starts_at": "2026-05-01T12:00:00Z", "expires_at": "2026-04-01T12:00:00Z"}, "/expires_at"),
+        ({"starts_at": "2026-08-29T00:00:00Z"}, "/starts_at"),  # 180.5 days
+        ({"starts_at": "9999-12-31T00:00:00Z"}, "/starts_at"),
         ({"reason": "  "}, "/reason"),
         ({"compensating": ""}, "/compensating"),
         ({"effect": "deleted"}, "/effect"),
