@@ -52,7 +52,7 @@ def approve(session: Session, wanted: BaselineSubmission, *, tenant: UUID, princ
     if former is not None and former.audit_id == audit.id:
         raise NotNow("this audit is the model's baseline already")
     if principal in _runners(session, audit):
-        raise NotYou("who submitted the audit or made its schedule does not approve it as a baseline")
+        raise NotYou("who submitted the audit, or made or fired its schedule, does not approve it as a baseline")
     if former is not None:
         _replace(session, former, now)
     row = Baseline(
@@ -104,9 +104,13 @@ def _audit(session: Session, wanted: BaselineSubmission) -> Audit:
 
 
 def _runners(session: Session, audit: Audit) -> set[UUID]:
-    """Who submitted an audit, or made the schedule that did."""
-    makers = select(Schedule.created_by).join(Slot, Slot.schedule_id == Schedule.id).where(Slot.audit_id == audit.id)
-    return {audit.created_by, *session.scalars(makers)}
+    """Who submitted an audit, or made the schedule that did, or fired that by hand."""
+    makers = (
+        select(Schedule.created_by, Slot.created_by.label("fired_by"))
+        .join(Slot, Slot.schedule_id == Schedule.id)
+        .where(Slot.audit_id == audit.id)
+    )
+    return {audit.created_by, *(who for row in session.execute(makers) for who in row if who is not None)}
 
 
 def _replace(session: Session, former: Baseline, now: datetime) -> None:

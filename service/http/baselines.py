@@ -50,7 +50,7 @@ class BaselinesPage(Page[BaselineView]):
 def create_baseline(call: Call[NoQuery, BaselineSubmission]) -> Reply:
     """Approve an audit as a model's baseline.
 
-    A person does, who neither submitted the audit nor made its schedule. The former baseline is kept, replaced.
+    A person does, who neither submitted the audit nor made or fired its schedule. The former one is kept, replaced.
     """
 
     def make(session: Session) -> Reply:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from service.alerts.wanted import Wanted
 from service.clock import FixedClock
 from service.compliance.holds import place
 from service.compliance.keep import keep_policy
@@ -35,26 +36,27 @@ from service.compliance.library import Measurable
 from service.compliance.people import ask_for_waiver, attest, decide_waiver
 from service.contracts.api import AnalysisSubmission
 from service.contracts.exceptions import AttestationSubmission, WaiverDecision, WaiverSubmission
+from service.contracts.history import BaselineSubmission
 from service.contracts.holds import HoldSubmission
 from service.contracts.outcome import Measurement
 from service.contracts.policies import PolicyContent, PolicySubmission
 from service.contracts.schedules import AuditTask, DatasetByName, ScheduleSubmission
+from service.history.baselines import approve
 from service.schedule.tick import run_now
 from service.store.base import UtcTime
 from service.store.database import Database
 from service.store.ledger import EVIDENCE
 from service.store.system import SystemSession
-from service.store.tables import Blob, Event
+from service.store.tables import Analysis, Blob, Event
 from service.store.tables import Measurement as Point
-from service.store.tables_compliance import Alert, Baseline, Chain, ComplianceReport, SigningKey
+from service.store.tables_compliance import Chain, ComplianceReport, SigningKey
+from service.work.alerting import open_alert
 from service.work.scheduled import Starter
 from service.work.schedules import make_schedule
 from service.work.sign_off import Signing, sign_off
 from tests.service.work.office import Office
 
 DAY = timedelta(days=1)
-EMPTY = {Alert, Baseline}
-"""Tables of evidence that this world has no row of."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ class Refused(Exception):
 
 
 def populate(office: Office, clock: FixedClock, colleague: UUID) -> list[UUID]:
-    """Two reports over audits, with policy, waiver, attestation, hold, schedule, signature and signed heads."""
+    """Two reports over audits, with a row of every kind of evidence, a signature and signed heads."""
     who = {"tenant": office.tenant, "principal": office.principal}
     begin = clock.now()
     model, dataset = office.ready_pair()
     accurate = Measurement(metric="clean_accuracy", value=0.95, low=0.94, high=0.96, n=2000)
     points = [Measurement(metric="layer_total", layer=f"fc{place}", value=0.1 * place, n=9) for place in range(12)]
     office.measure(model, dataset, "accuracy", accurate)
-    office.measure(model, dataset, "layer_conductance", *points, file="maps.json")
+    measured = office.measure(model, dataset, "layer_conductance", *points, file="maps.json")
     with office.database.session(office.tenant) as session:
         wanted = PolicySubmission(name="ours", content=PolicyContent(tier="high"))
         keep_policy(session, wanted, measurable=Measurable.of(office.catalog), **who, now=clock.now())
@@ -89,6 +91,12 @@ def populate(office: Office, clock: FixedClock, colleague: UUID) -> list[UUID]:
             control="GOV-01", role="owner", statement="It is written down.", expires_at=clock.now() + 90 * DAY
         )
         attest(session, said, **who, now=clock.now())
+        approved = BaselineSubmission(
+            model_name="net", audit=audit_of(session, measured), reason="It is in production."
+        )
+        approve(session, approved, tenant=office.tenant, principal=colleague, now=clock.now())
+        told = Wanted(key="waiver", severity="high", text="An exception ends soon.", model_name="net")
+        open_alert(session, told, tenant=office.tenant, now=clock.now())
         place(session, HoldSubmission(model_name="net", reason="A claim is open."), **who, now=clock.now())
         task = AuditTask(
             inputs={"evaluation": DatasetByName(name="table")}, analyses=(AnalysisSubmission(kind="accuracy"),)
@@ -114,6 +122,11 @@ def populate(office: Office, clock: FixedClock, colleague: UUID) -> list[UUID]:
         sign_off(session, report.id, step, signer=office.keys, now=clock.now())
     office.appender.head(office.tenant)
     return reports
+
+
+def audit_of(session: Session, analysis: UUID) -> UUID:
+    """The audit that an analysis is of."""
+    return session.get_one(Analysis, analysis).audit_id
 
 
 @contextmanager
@@ -155,7 +168,7 @@ class Tamperer:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.tables = {inspect(table).local_table: columns for table, columns in EVIDENCE.items() if table not in EMPTY}
+        self.tables = {inspect(table).local_table: columns for table, columns in EVIDENCE.items()}
         self.rows = {
             table: [
                 row._asdict() for row in self.connection.execute(select(table).where(table.c.tenant == self.tenant))

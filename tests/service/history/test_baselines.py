@@ -10,12 +10,14 @@ from sqlalchemy import select, update
 from service.contracts.history import BaselineSubmission
 from service.contracts.outcome import Measurement
 from service.history.baselines import NotNow, approve
+from service.store.base import new_id
 from service.store.ledger import evidence_digest, evidence_key
 from service.store.system import system_session
 from service.store.tables import Event, Principal
-from service.store.tables_compliance import Baseline
+from service.store.tables_compliance import Baseline, Slot
 from tests.service.history.conftest import Story
 from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.http.conftest import MakeAsker
 
 
 def point(value: float = 1.0, layer: str = "a") -> Measurement:
@@ -61,6 +63,22 @@ def test_who_ran_an_audit_does_not_approve_it(ask: Asker, story: Story, carol: A
     refused = problem(ask.post("/v1/baselines", body(audit)), "conflict")
     assert "who submitted the audit" in refused.detail
     assert carol.post("/v1/baselines", body(audit)).status_code == 201
+
+
+def test_who_made_or_fired_its_schedule_does_not_approve_it(
+    story: Story, ask: Asker, carol: Asker, make_asker: MakeAsker
+) -> None:
+    audit = story.audit("1", point())
+    monthly = {"name": "m", "model_name": "net", "cron": "0 6 1 * *", "zone": "UTC", "task": {"purpose": "report"}}
+    schedule = UUID(ask.post("/v1/schedules", monthly).json["id"])
+    now = story.world.clock.now()
+    at = {"created_at": now, "nominal_at": now, "window_from": now, "window_to": now}
+    what = {"id": new_id(), "key": "now:a", "cause": "run now", "state": "started", "audit_id": audit}
+    with system_session(story.world.database) as session:
+        session.add(Slot(tenant=ask.tenant, created_by=carol.principal, schedule_id=schedule, **what, **at))
+    for who in (ask, carol):
+        assert "its schedule" in problem(who.post("/v1/baselines", body(audit)), "conflict").detail
+    assert make_asker(ask.tenant, "dave").post("/v1/baselines", body(audit)).status_code == 201
 
 
 def test_a_service_approves_nothing(story: Story, carol: Asker) -> None:
