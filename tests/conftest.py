@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import settings
+from werkzeug.routing import Rule
 
 from service.clock import FixedClock
 from service.store import database as store_database
@@ -21,10 +22,13 @@ from service.store.database import Database
 from service.store.migrate import upgrade
 from service.store.system import system_session
 from service.store.tables import Principal, Tenant
+from tests.preloaded import Preloaded, preloaded
 from tests.servers import Servers
 from tests.stacks import client, fragile, running
 
 __all__ = ["client", "fragile", "running"]  # fixtures of whole stacks
+
+gc.disable()  # until all tests are imported; see pytest_collection_finish
 
 # Test processes run side by side, one for each core: threads beside them would only wait for each other. What torch
 # and BLAS start with is read when they are imported, which no test has done yet.
@@ -43,6 +47,7 @@ def pytest_collection_finish() -> None:
     """Leave out of every later collection what is there to stay: millions of objects, walked again each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,6 +72,28 @@ def unhurried_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_database, "_sqlite_pragmas", volatile)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_urls_are_built() -> Iterator[None]:
+    """Each application compiles what would build its URLs, three quarters of its start, and none of ours builds any."""
+
+    def unused(_rule: Rule, _append_unknown: bool = True) -> Callable[..., Any]:
+        def build(**_values: Any) -> Any:
+            raise NotImplementedError("the tests take this for unused")
+
+        return build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", unused)
+        yield
+
+
+@pytest.fixture(scope="session", name="preloaded")
+def preloaded_process() -> Iterator[Preloaded]:
+    """Runs programs in forks of a process that imported what workers preload."""
+    with preloaded() as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,7 @@
 """Does a job end with one sound result per member, whatever the members do?"""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -536,7 +533,6 @@ def test_a_file_that_is_not_what_was_inspected_is_not_loaded(name, scratch, job)
 PROBE = """
 import json, os, sys
 from pathlib import Path
-import workers.preload
 from service.contracts.job import JOB
 
 class Line:
@@ -590,7 +586,7 @@ def datasets() -> dict[str, tuple[bytes, Any, str]]:
 
 
 @pytest.mark.slow
-def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job):
+def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job, preloaded):
     """In forks of a process that had imported workers.preload and nothing else, and had one thread."""
     jobs: dict[str, tuple[Any, str]] = {"analyse": (job({"c3": {}}), "succeeded")}
     folders = {"analyse": scratch}
@@ -611,11 +607,6 @@ def test_no_job_imports_anything_that_was_not_preloaded(tmp_path, scratch, job):
         jobs[name] = (InspectDataset(member="b2", facts=facts), status)
     for name, folder in folders.items():
         (folder / "job.json").write_text(jobs[name][0].model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, folders.values())],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=200, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    preloaded(PROBE, *map(str, folders.values()))
     found = {name: json.loads((folder / "said.json").read_text()) for name, folder in folders.items()}
     assert found == {name: {"grown": [], "threads": 1, "status": status} for name, (_, status) in jobs.items()}

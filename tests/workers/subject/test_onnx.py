@@ -359,7 +359,7 @@ def test_onnxruntime_starts_no_thread_opens_no_socket_and_writes_nothing(taken, 
 
 
 @pytest.mark.slow
-def test_a_job_with_an_onnx_file_imports_nothing_that_was_not_preloaded(tmp_path):
+def test_a_job_with_an_onnx_file_imports_nothing_that_was_not_preloaded(tmp_path, preloaded):
     contents = {
         "onnx": affine().SerializeToString(),
         "refused": b"\x80\x04N.",
@@ -371,12 +371,7 @@ def test_a_job_with_an_onnx_file_imports_nothing_that_was_not_preloaded(tmp_path
         (tmp_path / name / "inputs" / "source").write_bytes(content)
         job = InspectModel(member="a1", facts=model_facts((3,), classes=2))
         (tmp_path / name / "job.json").write_text(job.model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *(str(tmp_path / name) for name in contents)],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=200, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    preloaded(PROBE, *(str(tmp_path / name) for name in contents))
     found = {name: json.loads((tmp_path / name / "said.json").read_text()) for name in contents}
     expected = {name: "inspected" if name == "onnx" else "refused" for name in contents}
     assert found == {name: {"grown": [], "threads": 1, "status": status} for name, status in expected.items()}

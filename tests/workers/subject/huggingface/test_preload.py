@@ -1,10 +1,6 @@
 """Is everything that a folder needs in memory before a job starts, and is nothing there that could reach out?"""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +8,8 @@ from service.contracts.job import InspectModel
 from tests.workers.subject.huggingface.folders import HEADS, facts_for, packed, saved, token_facts, wordpiece
 from tests.workers.test_child import PROBE
 
-ROOT = Path(__file__).parents[4]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SEEN = """
 import importlib.util, json, os, sys
-import workers.preload
 from huggingface_hub import constants
 from transformers.utils import import_utils
 from workers.subject.huggingface.isolation import NEVER
@@ -32,7 +25,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_no_folder_makes_a_job_import_anything_or_start_a_thread(tmp_path):
+def test_no_folder_makes_a_job_import_anything_or_start_a_thread(tmp_path, preloaded):
     """Every type and head, and one with a tokenizer, in forks of a process that imported workers.preload alone."""
     folders = []
     for name, architecture in [*HEADS, ("bert", "texts")]:
@@ -48,20 +41,11 @@ def test_no_folder_makes_a_job_import_anything_or_start_a_thread(tmp_path):
         packed(source, folder / "inputs" / "source")
         (folder / "job.json").write_text(InspectModel(member="a1", facts=facts).model_dump_json())
         folders.append(folder)
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, folders)],
-        cwd=ROOT, capture_output=True, text=True, timeout=200, check=False, env=ENVIRONMENT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    preloaded(PROBE, *map(str, folders))
     found = {folder.name: json.loads((folder / "said.json").read_text()) for folder in folders}
     assert found == {folder.name: {"grown": [], "threads": 1, "status": "inspected"} for folder in folders}
 
 
 @pytest.mark.slow
-def test_transformers_sees_no_hub_and_no_library_it_is_not_to_use():
-    done = subprocess.run(
-        [sys.executable, "-c", SEEN],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False, env=ENVIRONMENT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"found": [], "offline": True, "kernels": False, "seen": [], "threads": 1}
+def test_transformers_sees_no_hub_and_no_library_it_is_not_to_use(preloaded):
+    assert json.loads(preloaded(SEEN)) == {"found": [], "offline": True, "kernels": False, "seen": [], "threads": 1}
