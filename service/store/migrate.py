@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 
 from service.store.database import open_engine
+from service.store.statistics import plant
 
 
 class MigrationBroken(RuntimeError):
@@ -102,16 +103,17 @@ def _migrating(url: str) -> Iterator[Config]:
             settings = config()
             settings.attributes["connection"] = connection
             yield settings
-            _check_references(connection)
+            if connection.dialect.name == "sqlite":
+                _check_references(connection)
+                plant(connection)
     finally:
         engine.dispose()
 
 
 def _check_references(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        if broken:
-            raise MigrationBroken(f"{len(broken)} rows point nowhere, the first in table {broken[0][0]}")
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise MigrationBroken(f"{len(broken)} rows point nowhere, the first in table {broken[0][0]}")
 
 
 if __name__ == "__main__":
