@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from lamina.commands import (
     access,
+    alerting,
     audits,
     compliance,
     drafting,
@@ -80,6 +81,7 @@ for commands in (
     scheduling,
     compliance,
     holding,
+    alerting,
     gate,
     replaying,
     verifying,

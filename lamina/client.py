@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 from pydantic import JsonValue, ValidationError
 
+from lamina.client_alerts import AlertCalls
 from lamina.client_compliance import ComplianceCalls
 from lamina.home import address
 from lamina.transport import ApiProblem, ClientError, NotOurs, Transport, Unreachable
@@ -73,7 +74,7 @@ class DeadlinePassed(ClientError, TimeoutError):
     exit_code = 4
 
 
-class Client(ComplianceCalls):
+class Client(AlertCalls, ComplianceCalls):
     """One service, seen with one key. A context manager; not shared between threads."""
 
     def __init__(

@@ -1,14 +1,13 @@
 """What does a client ask about compliance? Reports and their signatures, schedules and their slots."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from uuid import UUID, uuid4
 
-from lamina.transport import Transport
+from lamina.client_calls import Calls
 from service.contracts.api import AuditView, Page
-from service.contracts.base import Value
 from service.contracts.compliance_reports import (
     ComplianceReportSubmission,
     ComplianceReportView,
@@ -21,15 +20,12 @@ from service.contracts.history import BaselineSubmission, BaselineView
 from service.contracts.holds import HoldLift, HoldSubmission, HoldView
 from service.contracts.schedules import FireTimes, PreviewSubmission, ScheduleSubmission, ScheduleView, SlotView
 
-V = TypeVar("V", bound=Value)
 Form = Literal["html", "pdf", "json", "dsse", "zip"]
 REPORTS, SCHEDULES = "/v1/compliance-reports", "/v1/schedules"
 
 
-class ComplianceCalls:
-    """The compliance part of `lamina.client.Client`, which brings what sends and waits."""
-
-    _transport: Transport
+class ComplianceCalls(Calls):
+    """The compliance part of `lamina.client.Client`."""
 
     def ask_for_compliance_report(self, submission: ComplianceReportSubmission) -> ComplianceReportView:
         """Ask for a report; the scheduler makes it."""
@@ -148,32 +144,3 @@ class ComplianceCalls:
         """The public keys that the service signs with, by id."""
         found = self._transport.send("GET", "/.well-known/lamina-keys.json").json()
         return {each["id"]: bytes.fromhex(each["ed25519"]) for each in found["keys"]}
-
-    def _act(self, value: type[V], path: str) -> V:
-        """Post nothing, once."""
-        headers = {"Idempotency-Key": str(uuid4())}
-        return self._value(value, self._transport.send("POST", path, headers=headers, repeatable=True))
-
-    # What the client brings
-
-    def _get(self, value: type[V], path: str) -> V:
-        raise NotImplementedError
-
-    def _post(self, value: type[V], path: str, submission: Value, *, key: str | None = None) -> V:
-        raise NotImplementedError
-
-    def _pages(self, page: type[Page[V]], path: str, asked: Mapping[str, object] | None = None) -> Iterator[V]:
-        raise NotImplementedError
-
-    def _value(self, value: type[V], answer: Any) -> V:
-        raise NotImplementedError
-
-    def _wait(
-        self,
-        look: Callable[[], V],
-        done: Callable[[V], bool],
-        what: str,
-        deadline: float,
-        on_progress: Callable[[V], None] | None = None,
-    ) -> V:
-        raise NotImplementedError
