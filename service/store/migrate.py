@@ -103,17 +103,18 @@ def _migrating(url: str) -> Iterator[Config]:
             settings = config()
             settings.attributes["connection"] = connection
             yield settings
+            _check_references(connection)
             if connection.dialect.name == "sqlite":
-                _check_references(connection)
                 plant(connection)
     finally:
         engine.dispose()
 
 
 def _check_references(connection: Connection) -> None:
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if broken:
-        raise MigrationBroken(f"{len(broken)} rows point nowhere, the first in table {broken[0][0]}")
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise MigrationBroken(f"{len(broken)} rows point nowhere, the first in table {broken[0][0]}")
 
 
 if __name__ == "__main__":
