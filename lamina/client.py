@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 from uuid import UUID, uuid4
 
-import httpx
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from lamina.client_alerts import AlertCalls
+from lamina.client_calls import DeadlinePassed
 from lamina.client_compliance import ComplianceCalls
 from lamina.home import address
-from lamina.transport import ApiProblem, ClientError, NotOurs, Transport, Unreachable
+from lamina.transport import ApiProblem, ClientError, NotOurs, Unreachable
 from service.contracts.api import (
     AnalysisDetail,
     AnalysisSubmission,
@@ -41,7 +41,6 @@ from service.contracts.api import (
     Scope,
     Whoami,
 )
-from service.contracts.base import Value
 from service.contracts.exceptions import (
     AttestationSubmission,
     AttestationView,
@@ -56,40 +55,17 @@ from service.contracts.status import AuditState, IntakeState
 __all__ = ["ApiProblem", "ArtifactDamaged", "Client", "ClientError", "DeadlinePassed", "NotOurs", "Unreachable"]
 
 CHUNK_BYTES = 1 << 20
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 2.0
 DEADLINE_SECONDS = 3600.0
 CLOSED = frozenset({AuditState.FINISHED, AuditState.CANCELLED})
 READ = frozenset({IntakeState.READY, IntakeState.REFUSED})
-
-V = TypeVar("V", bound=Value)
 
 
 class ArtifactDamaged(ClientError):
     """Bytes came whose digest is not the one the service names."""
 
 
-class DeadlinePassed(ClientError, TimeoutError):
-    """Something was not done in the time given; it goes on, and can be waited for again."""
-
-    exit_code = 4
-
-
 class Client(AlertCalls, ComplianceCalls):
     """One service, seen with one key. A context manager; not shared between threads."""
-
-    def __init__(
-        self,
-        url: str,
-        key: str,
-        *,
-        timeout: float = 30.0,
-        attempts: int = 5,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`timeout` in seconds for each read and write; `attempts` for calls that may be made twice."""
-        self._sleep = sleep
-        self._transport = Transport(url, key, timeout=timeout, attempts=attempts, transport=transport, sleep=sleep)
 
     @classmethod
     def from_home(cls, home: Path | None = None, *, timeout: float = 30.0) -> Self:
@@ -395,54 +371,3 @@ class Client(AlertCalls, ComplianceCalls):
     def ready(self) -> Readiness:
         """Whether the service can serve, and what is degraded; also when it cannot."""
         return self._value(Readiness, self._transport.send("GET", "/readyz", fine=frozenset({503})))
-
-    # How
-
-    def _get(self, value: type[V], path: str) -> V:
-        return self._value(value, self._transport.send("GET", path))
-
-    def _post(self, value: type[V], path: str, submission: Value, *, key: str | None = None) -> V:
-        content = submission.model_dump_json().encode()
-        headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
-        answer = self._transport.send("POST", path, headers=headers, body=lambda: content, repeatable=key is not None)
-        return self._value(value, answer)
-
-    def _pages(self, page: type[Page[V]], path: str, asked: Mapping[str, object] | None = None) -> Iterator[V]:
-        params = {name: str(value) for name, value in (asked or {}).items() if value is not None}
-        while True:
-            got = self._value(page, self._transport.send("GET", path, params=params))
-            yield from got.items
-            if got.next is None:
-                return
-            params["cursor"] = got.next
-
-    def _value(self, value: type[V], answer: httpx.Response) -> V:
-        try:
-            # A newer service may say more than this client knows; that is no reason to fail.
-            return value.model_validate_json(answer.content, extra="ignore")
-        except ValidationError as error:
-            raise NotOurs(
-                f"{answer.request.method} {answer.request.url} was answered with no {value.__name__}: is this a Lamina "
-                f"service, and of a version near this client's? {error}"
-            ) from error
-
-    def _wait(
-        self,
-        look: Callable[[], V],
-        done: Callable[[V], bool],
-        what: str,
-        deadline: float,
-        on_progress: Callable[[V], None] | None = None,
-    ) -> V:
-        until = time.monotonic() + deadline
-        pause = FIRST_LOOK_SECONDS
-        while True:
-            view = look()
-            if on_progress is not None:
-                on_progress(view)
-            if done(view):
-                return view
-            if time.monotonic() + pause > until:
-                raise DeadlinePassed(f"{what} was not done in {deadline:g} s; it goes on and can be waited for again")
-            self._sleep(pause)
-            pause = min(pause * 1.3, LONGEST_LOOK_SECONDS)

@@ -41,6 +41,12 @@ class Asker:
         return self.send("POST", "/v1/blobs", data=content, content_type="application/octet-stream", **more)
 
 
+def sent(answer: TestResponse, status: int = 200) -> dict[str, Any]:
+    """What an answer of this status holds."""
+    assert answer.status_code == status, answer.text
+    return dict(answer.json or {})
+
+
 def problem(answer: TestResponse, slug: str, *pointers: str) -> Problem:
     """The problem an answer holds, which must be of this kind, of the one shape, and about these places."""
     assert answer.content_type == "application/problem+json", (answer.status, answer.text)

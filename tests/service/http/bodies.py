@@ -35,9 +35,3 @@ def made(answer: Any, status: int = 202) -> str:
     """The id of what was made."""
     assert answer.status_code == status, answer.text
     return str(answer.json["id"])
-
-
-def shown(answer: Any) -> dict[str, Any]:
-    """What is shown of a thing that is there."""
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json)

@@ -24,7 +24,7 @@ from service.store.database import Database
 from service.store.tables import Principal
 from service.work import compliance_reports
 from tests.service.http import bodies
-from tests.service.http.asking import Asker, problem
+from tests.service.http.asking import Asker, problem, sent
 from tests.service.http.conftest import MakeAsker
 from tests.service.work.office import Office
 from tests.service.work.world import KIND
@@ -156,7 +156,7 @@ def test_nobody_signs_who_fired_the_schedule_by_hand(
     slot = colleague.send("POST", f"/v1/schedules/{schedule}/run-now")
     assert slot.status_code == 202, slot.text
     assert office.make_reports() == 1
-    fired = bodies.shown(ask.get(f"/v1/compliance-reports/{(slot.json or {})['report']}"))
+    fired = sent(ask.get(f"/v1/compliance-reports/{(slot.json or {})['report']}"))
     assert signed(ask, fired, "submitted").status_code == 201
     assert problem(signed(colleague, fired, "approved"), "forbidden").detail.startswith("who ran the audits")
     assert signed(make_asker(ask.tenant, "dave"), fired, "approved").status_code == 201
@@ -171,7 +171,7 @@ def test_nobody_signs_a_later_revision_of_what_they_asked_for(
     first = reported(colleague, office, begin, clock)
     later = bodies.made(ask.send("POST", f"/v1/compliance-reports/{first['id']}/revisions"))
     assert office.make_reports() == 1
-    second = bodies.shown(ask.get(f"/v1/compliance-reports/{later}"))
+    second = sent(ask.get(f"/v1/compliance-reports/{later}"))
     assert signed(ask, second, "submitted").status_code == 201
     assert problem(signed(colleague, second, "approved"), "forbidden").detail.startswith("who ran the audits")
     assert signed(make_asker(ask.tenant, "dave"), second, "approved").status_code == 201
@@ -182,7 +182,7 @@ def reported(ask: Asker, office: Office, begin: datetime, clock: FixedClock) -> 
     window = {"window_from": begin.isoformat(), "window_to": clock.now().isoformat()}
     report = bodies.made(ask.post("/v1/compliance-reports", {"model_name": "net", **window}))
     assert office.make_reports() == 1
-    return bodies.shown(ask.get(f"/v1/compliance-reports/{report}"))
+    return sent(ask.get(f"/v1/compliance-reports/{report}"))
 
 
 def test_only_so_many_reports_wait_to_be_made(

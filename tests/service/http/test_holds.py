@@ -14,7 +14,7 @@ from service.store.system import system_session
 from service.store.tables import Event
 from service.store.tables_compliance import LegalHold
 from tests.service.http import bodies
-from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.http.asking import NOBODYS, Asker, problem, sent
 from tests.service.http.conftest import MakeAsker
 from tests.service.work.world import World
 
@@ -33,11 +33,6 @@ def ann(ask: Asker, world: World) -> Asker:
 def carol(make_asker: MakeAsker, ask: Asker) -> Asker:
     """Who lifts."""
     return make_asker(ask.tenant, "carol", ("read", "submit"))
-
-
-def sent(answer: Any, status: int = 200) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    return dict(answer.json)
 
 
 def placed(ann: Asker, **changes: Any) -> str:

@@ -14,7 +14,7 @@ from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Analysis, ApiKey, Artifact
 from tests.service.http import bodies
-from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.http.asking import NOBODYS, Asker, problem, sent
 from tests.service.http.conftest import MakeAsker
 from tests.service.work.world import World
 
@@ -66,7 +66,7 @@ def ids(ask: Asker, make_asker: MakeAsker, world: World, database: Database) -> 
         "webhook": (hook := bodies.made(ask.post("/v1/webhooks", EXAMPLES["create_webhook"]), 201)),
         "mail recipient": bodies.made(ask.post("/v1/mail-recipients", EXAMPLES["create_recipient"]), 201),
         "delivery": (message := bodies.made(ask.send("POST", f"/v1/webhooks/{hook}/test"))),
-        "alert": str(bodies.shown(ask.get(f"/v1/deliveries/{message}"))["alert"]),
+        "alert": str(sent(ask.get(f"/v1/deliveries/{message}"))["alert"]),
         "compliance report": bodies.made(ask.post("/v1/compliance-reports", month)),
         "blob": bodies.upload(ask, "weights"),
         "principal": str(ask.principal),

@@ -12,7 +12,7 @@ from service.store.ledger import evidence_digest, evidence_key
 from service.store.system import system_session
 from service.store.tables import Event
 from service.store.tables_compliance import Policy
-from tests.service.http.asking import Asker, problem
+from tests.service.http.asking import Asker, problem, sent
 
 OWN: dict[str, Any] = {
     "id": "ORG-01",
@@ -36,28 +36,23 @@ OWN: dict[str, Any] = {
 OVERRIDE: dict[str, Any] = {"control": "XAI-06", "threshold": 0.9, "owner": "risk", "reason": "customers compare them"}
 
 
-def sent(answer: Any, status: int = 201) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    return dict(answer.json)
-
-
 def post(ask: Asker, content: dict[str, Any], name: str = "credit") -> Any:
     return ask.post("/v1/policies", {"name": name, "content": content})
 
 
 def test_revisions_are_added_and_never_changed(ask: Asker) -> None:
     answer = post(ask, {"overrides": [OVERRIDE]})
-    first, second = sent(answer), sent(post(ask, {"tier": "low"}))
+    first, second = sent(answer, 201), sent(post(ask, {"tier": "low"}), 201)
 
     assert (first["revision"], second["revision"]) == (1, 2)
     assert ask.get(answer.headers["Location"]).json == first
-    assert sent(post(ask, {}, "other"))["revision"] == 1
-    listed = sent(ask.get("/v1/policies?name=credit"), 200)
+    assert sent(post(ask, {}, "other"), 201)["revision"] == 1
+    listed = sent(ask.get("/v1/policies?name=credit"))
     assert [item["revision"] for item in listed["items"]] == [2, 1]
 
 
 def test_the_library_is_pinned_and_the_digest_is_of_the_content(ask: Asker) -> None:
-    made = sent(post(ask, {"overrides": [OVERRIDE]}))
+    made = sent(post(ask, {"overrides": [OVERRIDE]}), 201)
 
     assert made["library"] == made["content"]["library"] == shipped().name
     assert made["digest"] == digest_of_value(made["content"])
@@ -66,7 +61,7 @@ def test_the_library_is_pinned_and_the_digest_is_of_the_content(ask: Asker) -> N
 
 
 def test_a_policy_is_in_the_log_bound_to_its_row(ask: Asker, database: Database) -> None:
-    made = sent(post(ask, {}))
+    made = sent(post(ask, {}), 201)
 
     with system_session(database) as session:
         (noted,) = session.scalars(select(Event).where(Event.subject_id == UUID(made["id"])))
@@ -110,11 +105,11 @@ def test_what_cannot_be_assessed_is_refused_at_its_place(ask: Asker, content: di
     found = problem(post(ask, content), "invalid")
 
     assert pointer in {fault.pointer for fault in found.errors}, found.errors
-    assert sent(ask.get("/v1/policies"), 200)["items"] == []
+    assert sent(ask.get("/v1/policies"))["items"] == []
 
 
 def test_the_library_as_shipped_is_in_force_without_a_policy(ask: Asker) -> None:
-    shown = sent(ask.get("/v1/controls"), 200)
+    shown = sent(ask.get("/v1/controls"))
 
     assert (shown["library"], shown["policy"], len(shown["controls"])) == (shipped().name, "", 35)
     assert not any(each["own"] or each["overrides"] for each in shown["controls"])
@@ -122,9 +117,9 @@ def test_the_library_as_shipped_is_in_force_without_a_policy(ask: Asker) -> None
 
 
 def test_every_change_of_a_policy_is_visible(ask: Asker) -> None:
-    sent(post(ask, {"overrides": [OVERRIDE], "controls": [OWN], "owners": {"ROB-01": "Security"}}))
+    sent(post(ask, {"overrides": [OVERRIDE], "controls": [OWN], "owners": {"ROB-01": "Security"}}), 201)
 
-    shown = sent(ask.get("/v1/controls?policy=credit"), 200)
+    shown = sent(ask.get("/v1/controls?policy=credit"))
 
     by_id = {each["control"]["id"]: each for each in shown["controls"]}
     assert shown["policy"] == "credit 1"
@@ -139,6 +134,6 @@ def test_every_change_of_a_policy_is_visible(ask: Asker) -> None:
 def test_a_waiver_may_be_for_a_control_of_ones_own(ask: Asker) -> None:
     wanted = {"control": "ORG-01", "reason": "because", "compensating": "nothing yet"}
     problem(ask.post("/v1/waivers", wanted), "invalid", "/control")
-    sent(post(ask, {"controls": [OWN]}))
+    sent(post(ask, {"controls": [OWN]}), 201)
 
-    sent(ask.post("/v1/waivers", wanted))
+    sent(ask.post("/v1/waivers", wanted), 201)

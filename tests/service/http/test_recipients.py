@@ -1,5 +1,4 @@
 import json
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,15 +12,10 @@ from service.settings import Settings
 from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Event
-from tests.service.http.asking import Asker, problem
+from tests.service.http.asking import Asker, problem, sent
 from tests.service.work.world import CATALOG
 
 ADA = {"address": "ada@example.org", "least": "high"}
-
-
-def sent(answer: Any, status: int = 200) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    return dict(answer.json)
 
 
 def test_a_recipient_is_named_tried_and_disabled(ask: Asker) -> None:

@@ -15,7 +15,7 @@ from service.store.ledger import evidence_digest, evidence_key
 from service.store.system import system_session
 from service.store.tables import Event
 from service.store.tables_compliance import Attestation, Waiver
-from tests.service.http.asking import NOBODYS, Asker, problem
+from tests.service.http.asking import NOBODYS, Asker, problem, sent
 from tests.service.http.conftest import MakeAsker
 
 ASKED: dict[str, Any] = {
@@ -49,11 +49,6 @@ def robot(database: Database, app: Flask, clock: FixedClock, ann: Asker) -> Aske
         )
     key = auth.issue_key(database, row.id, scopes=("read", "submit"), now=clock.now())
     return Asker(app.test_client(), key, ann.tenant, row.id)
-
-
-def sent(answer: Any, status: int = 200) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    return dict(answer.json)
 
 
 def asked(ann: Asker, **changes: Any) -> str:

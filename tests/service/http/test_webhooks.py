@@ -1,7 +1,6 @@
 """Webhooks over HTTP: the secret shown when it is made, never kept; a repeated request makes no second receiver."""
 
 import json
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,15 +11,10 @@ from service.store.database import Database
 from service.store.system import system_session
 from service.store.tables import Event, IdempotencyKey, Work
 from service.store.tables_compliance import Delivery, Webhook
-from tests.service.http.asking import Asker, problem
+from tests.service.http.asking import Asker, problem, sent
 from tests.service.http.conftest import MakeAsker
 
 HOOK = {"url": "https://hooks.example.org/in?token=theirs", "least": "high"}
-
-
-def sent(answer: Any, status: int = 200) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    return dict(answer.json)
 
 
 def test_a_webhook_is_made_turned_tried_and_disabled(ask: Asker) -> None:
