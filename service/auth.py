@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from service.contracts.api import Scope
 from service.store.base import new_id
 from service.store.database import Database
-from service.store.system import system_session
+from service.store.system import look_up, system_session
 from service.store.tables import ApiKey, Event, Principal, Tenant
 
 KEY = re.compile(r"lam_([0-9a-f]{12})_([0-9a-f]{64})")
@@ -105,8 +105,7 @@ def authenticate(database: Database, header: str | None, now: datetime) -> Calle
     given = KEY.fullmatch(credentials.strip()) if scheme.lower() == "bearer" else None
     if given is None:
         raise Unauthenticated("The Authorization header is not of the form: Bearer lam_<prefix>_<secret>.")
-    with system_session(database, writes=False) as session:
-        row = session.execute(_BY_PREFIX, {"prefix": given[1]}).one_or_none()
+    row = look_up(database, _BY_PREFIX, {"prefix": given[1]})
     proof = hashlib.sha256(given[2].encode()).digest()
     if not hmac.compare_digest(proof, row.secret_sha256 if row else bytes(32)) or row is None:
         raise Unauthenticated("The key is not known here.")

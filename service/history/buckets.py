@@ -7,25 +7,16 @@ or 25 hours long (or another length, where a zone has moved otherwise). A week b
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from statistics import median
-from typing import Any, Literal, Protocol
+from typing import Literal
 from zoneinfo import ZoneInfo
+
+from service.history.points import Point
 
 By = Literal["day", "week", "month"]
 ONE_DAY = timedelta(days=1)
 LABELS: dict[By, str] = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
-
-
-class Moment(Protocol):
-    """A point of a line: when, what, and of which model and data."""
-
-    created_at: Any
-    value: Any
-    low: Any
-    high: Any
-    n: Any
-    model_version: Any
-    dataset_digest: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +29,7 @@ class Bucket:
     start: datetime
     end: datetime
     label: str
-    points: tuple[Any, ...]
+    points: tuple[Point, ...]
     versions: tuple[str, ...]
     dataset_changes: int
 
@@ -59,11 +50,11 @@ def bucket_of(moment: datetime, by: By, zone: ZoneInfo) -> tuple[datetime, datet
     return _begin(first, zone), _begin(_next(first, by), zone), first
 
 
-def buckets(points: Iterable[Moment], by: By, zone: ZoneInfo, before: Moment | None = None) -> list[Bucket]:
+def buckets(points: Iterable[Point], by: By, zone: ZoneInfo, before: Point | None = None) -> list[Bucket]:
     """The buckets that hold points, in order of time; `points` are so already. `before` is the point before them."""
     made: list[Bucket] = []
     start = end = None
-    held: list[Any] = []
+    held: list[Point] = []
     named = date.min
     last = before
     for point in points:
@@ -79,7 +70,7 @@ def buckets(points: Iterable[Moment], by: By, zone: ZoneInfo, before: Moment | N
     return made
 
 
-def _bucket(start: datetime, end: datetime, named: date, held: list[Any], by: By, before: Moment | None) -> Bucket:
+def _bucket(start: datetime, end: datetime, named: date, held: list[Point], by: By, before: Point | None) -> Bucket:
     versions, changes, last = [], 0, before
     for point in held:
         if last is None or point.model_version != last.model_version:
@@ -110,6 +101,7 @@ def _next(first: date, by: By) -> date:
     return first + timedelta(days=7 if by == "week" else 1)
 
 
+@lru_cache(maxsize=4096)
 def _begin(day: date, zone: ZoneInfo) -> datetime:
     """When a date begins. A midnight that clocks skip becomes the moment they do; of two, the first counts."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from service.contracts.vocabulary import METRICS
 from service.history.difference import Difference, Estimate, difference, magnitude
 from service.history.multiplicity import benjamini_hochberg, holm
+from service.history.points import Point
 
 Verdict = Literal["improved", "worse", "no_difference_shown", "not_comparable"]
 ALPHA = 0.05
@@ -25,8 +26,8 @@ SAME = "it is the very same measurement"
 class Compared:
     """One line: its points (rows of the store, one may be missing), what changed, and what that shows."""
 
-    before: Any
-    after: Any
+    before: Point | None
+    after: Point | None
     change: Difference | None
     p_holm: float | None
     p_bh: float | None
@@ -34,9 +35,11 @@ class Compared:
     because: str
 
     @property
-    def line(self) -> Any:
+    def line(self) -> Point:
         """A point that says what the line is of."""
-        return self.before if self.after is None else self.after
+        point = self.before if self.after is None else self.after
+        assert point is not None  # one of the two is always there
+        return point
 
     @property
     def as_numbers(self) -> bool:
@@ -44,7 +47,7 @@ class Compared:
         return self.change is not None and self.change.how == "numbers"
 
 
-def compare(before: Mapping[str, Any], after: Mapping[str, Any], *, sides: tuple[str, str]) -> list[Compared]:
+def compare(before: Mapping[str, Point], after: Mapping[str, Point], *, sides: tuple[str, str]) -> list[Compared]:
     """Every line of either side (series key -> point), the worse first. `sides` are the words for the two."""
     paired = [(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
     changes = [_change(one, other) for one, other in paired]
@@ -102,7 +105,7 @@ def badness(metric: str, value: float) -> float:
     return -value if direction == "higher is better" else value
 
 
-def _change(before: Any, after: Any) -> Difference | None:
+def _change(before: Point | None, after: Point | None) -> Difference | None:
     if before is None or after is None:
         return None
     one, other = _estimate(before), _estimate(after)
@@ -112,11 +115,11 @@ def _change(before: Any, after: Any) -> Difference | None:
     return difference(one, other)
 
 
-def _estimate(point: Any) -> Estimate:
+def _estimate(point: Point) -> Estimate:
     return Estimate(point.value, point.low, point.high, point.n)
 
 
-def _why_not(before: Any, after: Any, sides: tuple[str, str]) -> str:
+def _why_not(before: Point | None, after: Point | None, sides: tuple[str, str]) -> str:
     """Why two points cannot be compared; empty where they can."""
     if before is None:
         return f"it was not measured on {sides[0]}"

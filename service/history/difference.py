@@ -7,10 +7,9 @@ measured on the same examples they seldom are, and then the interval is wider th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import copysign, erfc, inf, isclose, sqrt
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, NamedTuple
 
 LEVEL = 0.95
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
@@ -19,8 +18,7 @@ FURTHEST_Z = 38.0
 How = Literal["newcombe", "intervals", "numbers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A measured value; `low` and `high` bound it at 95 %, both or neither given."""
 
     value: float
@@ -29,8 +27,7 @@ class Estimate:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """After less before, in the metric's unit.
 
     `low` and `high` bound it at 95 %, `p` is two-sided and belongs to the same interval: it is 0.05 where the interval

@@ -1,6 +1,6 @@
 """Endpoints of history: a model's lines, one line in buckets, all lines at once, and how two versions differ."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,10 +14,11 @@ from service.contracts.base import Digest, Name, Value
 from service.contracts.history import Buckets, By, Comparison, Over, Regressions, Rollup, SeriesView
 from service.contracts.problem import Fault
 from service.history import lines
-from service.history.baselines import current_baseline
+from service.history.baselines import version_of_baseline
 from service.history.buckets import buckets
 from service.history.compare import badness, compare
 from service.history.lines import MOST_LINES, Only, TooMuch
+from service.history.points import Point
 from service.http.endpoint import LINK, Answer, Resource
 from service.http.history_views import brief, bucket, comparison, line, series
 from service.http.measurements import Moment
@@ -177,12 +178,12 @@ def read_rollup(call: Call[RollupQuery, None]) -> Reply:
             _audit_of(session, asked.audit, asked.model_name, asked.model_version)
             found = lines.latest_of_audit(session, asked.audit, _only(asked))
         elif asked.model_version is not None:
-            version = _version(session, asked.model_name, asked.model_version, "?model_version")
-            found = lines.latest_of_version(session, call.caller.tenant, version, _only(asked))
+            (version,) = _versions(session, asked.model_name, {"?model_version": asked.model_version})
+            found = lines.latest_of_versions(session, call.caller.tenant, [version], _only(asked))[version]
         else:
             found = lines.latest_of_model(session, call.caller.tenant, asked.model_name, _only(asked))
     points = sorted(found.values(), key=lambda point: (-badness(point.metric, point.value), point.series_key))
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Point]] = {}
     name = {"line": "series_key", "layer": "layer", "class": "class_name"}[asked.over]
     for point in points:
         key = getattr(point, name)
@@ -214,11 +215,10 @@ def compare_versions(call: Call[CompareQuery, None]) -> Reply:
     """
     asked, tenant = call.query, call.caller.tenant
     with call.reads() as session, _narrow("?metric"):
-        versions = (
-            _version(session, asked.model_name, asked.from_version, "?from_version"),
-            _version(session, asked.model_name, asked.to_version, "?to_version"),
-        )
-        before, after = (lines.latest_of_version(session, tenant, each, _only(asked)) for each in versions)
+        wanted = {"?from_version": asked.from_version, "?to_version": asked.to_version}
+        versions = _versions(session, asked.model_name, wanted)
+        found = lines.latest_of_versions(session, tenant, versions, _only(asked))
+        before, after = (found[each] for each in versions)
     sides = (f"version {asked.from_version}", f"version {asked.to_version}")
     content = {
         "model_name": asked.model_name,
@@ -242,23 +242,22 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     is none.
     """
     asked, tenant, only = call.query, call.caller.tenant, _only(call.query)
-    before: dict[str, Any] = {}
-    after: dict[str, Any] = {}
+    before: dict[str, Point] = {}
+    after: dict[str, Point] = {}
     with call.reads() as session, _narrow("?metric"):
         audit, version = _looked_at(session, call)
-        baseline = current_baseline(session, asked.model_name)
-        of_baseline = None if baseline is None else _audit_of(session, baseline.audit_id, asked.model_name)[1]
+        baseline = version_of_baseline(session, asked.model_name)
         if baseline is not None and version is not None:
-            before = lines.latest_of_audit(session, baseline.audit_id, only)
+            before = lines.latest_of_audit(session, baseline.audit, only)
             if audit is not None:
                 after = lines.latest_of_audit(session, audit, only)
             else:
-                after = lines.latest_of_version(session, tenant, version[0], only)
+                after = lines.latest_of_versions(session, tenant, [version[0]], only)[version[0]]
     content = {
         "model_name": asked.model_name,
         "baseline": None if baseline is None else baseline.id,
-        "baseline_audit": None if baseline is None else baseline.audit_id,
-        "baseline_version": of_baseline,
+        "baseline_audit": None if baseline is None else baseline.audit,
+        "baseline_version": None if baseline is None else baseline.version,
         "version": None if version is None else version[1],
         **comparison(compare(before, after, sides=("the baseline", "this version")), asked.limit),
     }
@@ -275,12 +274,10 @@ def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> tuple[UU
     if asked.audit is not None:
         named = None if asked.version == "latest" else asked.version
         return asked.audit, _audit_of(session, asked.audit, asked.model_name, named)
-    found = lines.version_called(session, asked.model_name, asked.version)
-    if found is not None:
-        return None, (found, asked.version)
     if asked.version == "latest":
-        return None, lines.newest_measured(session, call.caller.tenant, asked.model_name)
-    raise _no_version("?version", asked.model_name)
+        return None, lines.version_or_newest(session, call.caller.tenant, asked.model_name, asked.version)
+    (found,) = _versions(session, asked.model_name, {"?version": asked.version})
+    return None, (found, asked.version)
 
 
 def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> tuple[UUID, str]:
@@ -291,15 +288,13 @@ def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | 
     return found[0], found[2]
 
 
-def _version(session: Session, model_name: str, version: str, pointer: str) -> UUID:
-    found = lines.version_called(session, model_name, version)
-    if found is None:
-        raise _no_version(pointer, model_name)
-    return found
-
-
-def _no_version(pointer: str, model_name: str) -> Exception:
-    return invalid([Fault(pointer=pointer, detail=f"there is no such version of a model called {model_name!r}")])
+def _versions(session: Session, model_name: str, wanted: Mapping[str, str]) -> list[UUID]:
+    """The ids of versions of a model, of which each parameter names one."""
+    known = lines.versions_called(session, model_name, wanted.values())
+    detail = f"there is no such version of a model called {model_name!r}"
+    if faults := [Fault(pointer=at, detail=detail) for at, version in wanted.items() if version not in known]:
+        raise invalid(faults)
+    return [known[version] for version in wanted.values()]
 
 
 def _only(asked: Any) -> Only:

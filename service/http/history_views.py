@@ -13,46 +13,26 @@ from service.contracts.vocabulary import METRICS
 from service.history.buckets import Bucket
 from service.history.compare import ALPHA, Compared, counts, said
 from service.history.lines import Series
+from service.history.points import OF_LINE, Point
 
 Json = dict[str, Any]
+BRIEF = ("model_version", "value", "low", "high", "n", "at", "audit", "analysis", "dataset_digest")
+"""What the members of a `Point` are called that are not of its line."""
 
 
-def line(point: Any) -> Json:
+def line(point: Point) -> Json:
     """What the line of a point is of."""
+    shown: Json = dict(zip(OF_LINE, point, strict=False))
     metric = METRICS.get(point.metric)  # a metric that has left the vocabulary keeps its points
-    return {
-        "series_key": point.series_key,
-        "kind": point.kind,
-        "kind_version": point.kind_version,
-        "metric": point.metric,
-        "unit": metric.unit if metric else "",
-        "direction": metric.direction if metric else "no direction",
-        "layer": point.layer,
-        "class_name": point.class_name,
-        "target": point.target,
-        "epsilon": point.epsilon,
-        "facets": _facets(point.facets),
-        "dataset_name": point.dataset_name,
-        "dataset_role": point.dataset_role,
-        "parameters_digest": point.parameters_digest,
-    }
+    shown["unit"] = metric.unit if metric else ""
+    shown["direction"] = metric.direction if metric else "no direction"
+    shown["facets"] = _facets(point.facets)
+    return shown
 
 
-def brief(point: Any) -> Json | None:
+def brief(point: Point | None) -> Json | None:
     """One point beside its line."""
-    if point is None:
-        return None
-    return {
-        "model_version": point.model_version,
-        "value": point.value,
-        "low": point.low,
-        "high": point.high,
-        "n": point.n,
-        "at": point.created_at,
-        "audit": point.audit_id,
-        "analysis": point.analysis_id,
-        "dataset_digest": point.dataset_digest,
-    }
+    return None if point is None else dict(zip(BRIEF, point[len(OF_LINE) :], strict=True))
 
 
 def series(found: Series) -> Json:

@@ -15,8 +15,7 @@ from service.contracts.vocabulary import METRICS
 from service.http.endpoint import LINK, Answer, Resource
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, Reply
-from service.store import questions
-from service.store.questions import POINT_COLUMNS, Point, Points
+from service.store.questions_points import POINT_COLUMNS, Point, Points, measurements_page
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -84,7 +83,7 @@ def list_measurements(call: Call[MeasurementQuery, None]) -> Reply:
         until=asked.until,
     )
     with call.reads() as session:
-        page = questions.measurements_page(
+        page = measurements_page(
             session, points, limit=asked.limit, after=start(call), newest_first=asked.order == "desc"
         )
         items = [_show(point) for point in page.rows]

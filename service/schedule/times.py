@@ -7,6 +7,7 @@ the first time. (cronsim follows Debian's cron in this.)
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from itertools import islice
 
@@ -86,6 +87,7 @@ def remark(moment: datetime, zone: str) -> str:
     return f"clocks go {way} within a day of this"
 
 
+@cache
 def database_version() -> str:
     """Which edition of the zone database is used."""
     return version("tzdata")

@@ -4,16 +4,28 @@ Two walls keep tenants apart: every statement of `session(tenant)` is filtered h
 and on Postgres the transaction also sets `app.tenant`, which row-level security policies read.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Select, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker, with_loader_criteria
+from sqlalchemy.sql.base import ExecutableOption
 
 from service.store.base import Owned
+
+TRUSTED_SECONDS = 1.0
+"""A connection that was used this lately is taken to be alive still."""
+
+
+_TENANTS_KEPT = 64
+_FILTERED: WeakKeyDictionary[Executable, dict[UUID, Executable]] = WeakKeyDictionary()
 
 
 class WrongTenant(RuntimeError):
@@ -35,10 +47,27 @@ def _only_this_tenant(state: ORMExecuteState) -> None:
     if state.is_insert:
         _inserts_stay_home(state)
     elif state.is_select or state.is_update or state.is_delete:
-        tenant = state.session.info["tenant"]
-        state.statement = state.statement.options(
-            with_loader_criteria(Owned, lambda table: table.tenant == tenant, include_aliases=True)
-        )
+        state.statement = _of_tenant(state.statement, state.session.info["tenant"])
+
+
+def _of_tenant(statement: Executable, tenant: UUID) -> Executable:
+    """The statement with the filter that leaves a tenant's rows.
+
+    Kept as long as the statement itself is: for one that is built once, SQLAlchemy need not find out each time anew
+    that it has compiled it before, which takes as long as to ask a small question.
+    """
+    kept = _FILTERED.setdefault(statement, {})
+    filtered = kept.get(tenant)
+    if filtered is None:
+        if len(kept) >= _TENANTS_KEPT:
+            kept.clear()
+        filtered = kept[tenant] = statement.options(_rows_of(tenant))
+    return filtered
+
+
+@lru_cache(maxsize=1024)
+def _rows_of(tenant: UUID) -> ExecutableOption:
+    return with_loader_criteria(Owned, lambda table: table.tenant == tenant, include_aliases=True)
 
 
 def _inserts_stay_home(state: ORMExecuteState) -> None:
@@ -53,8 +82,7 @@ def _inserts_stay_home(state: ORMExecuteState) -> None:
 @event.listens_for(TenantSession, "after_begin")
 def _tell_postgres(session: Session, _transaction: Any, connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        tenant = str(session.info["tenant"])
-        connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": tenant})
+        begin_seeing(connection, session.info["tenant"])
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -79,9 +107,32 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _sqlite_pragmas)
         event.listen(engine, "begin", _begin)
         return engine
-    engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+    return _postgres(url)
+
+
+def _postgres(url: str, **more: Any) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=8, **more)
     event.listen(engine, "connect", _plan_each_time)
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", partial(_ask_after_rest, engine))
     return engine
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _ask_after_rest(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """Find out whether a connection is alive before it is used, as `pool_pre_ping` does for each and every use."""
+    since = record.info.get("rests_since")
+    if since is None or time.monotonic() - since < TRUSTED_SECONDS:
+        return
+    try:
+        alive = engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        alive = False
+    if not alive:
+        raise InvalidatePoolError
 
 
 def _plan_each_time(connection: Any, _record: Any) -> None:
@@ -89,6 +140,29 @@ def _plan_each_time(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_custom_plan")
     connection.commit()
+
+
+def _seeing_all(url: str) -> Engine:
+    engine = _postgres(url, isolation_level="AUTOCOMMIT")
+
+    @event.listens_for(engine, "connect")
+    def see(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET app.system = 'on'")
+        connection.commit()
+
+    return engine
+
+
+def begin_seeing(connection: Connection, tenant: UUID | None) -> None:
+    """Say in a Postgres transaction that begins whose rows it sees; None: everyone's.
+
+    On a connection that only reads, the driver has begun nothing yet, and one round trip does both.
+    """
+    setting, value = ("app.system", "on") if tenant is None else ("app.tenant", tenant.hex)
+    begin = "" if connection.get_execution_options().get("writes", True) else "BEGIN; "
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"{begin}SELECT set_config('{setting}', '{value}', true)", prepare=False)
 
 
 def _begin(connection: Any) -> None:
@@ -103,8 +177,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = open_engine(url)
-        # On SQLite these transactions do not queue with the writers.
-        self.reads = self.engine.execution_options(writes=False)
+        # On SQLite these transactions do not queue with the writers; on Postgres `begin_seeing` begins them.
+        by_hand = {"isolation_level": "AUTOCOMMIT"} if self.is_postgres else {}
+        self.reads = self.engine.execution_options(writes=False, **by_hand)
+        self.lookups = _seeing_all(url) if self.is_postgres else self.reads
+        """For one statement over everyone's rows, without a transaction: `service.store.system` alone uses it."""
         self._tenant_sessions = sessionmaker(self.engine, class_=TenantSession, expire_on_commit=False)
 
     @property
@@ -122,6 +199,7 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+        self.lookups.dispose()
 
 
 def rows(session: Session, statement: Select[Any]) -> list[Any]:

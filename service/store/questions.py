@@ -4,16 +4,16 @@ Pages are keyset pages: `after` is the (created_at, id) of the last row of the p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, literal, or_, select, tuple_, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, Uuid, and_, literal, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from service.contracts.status import OPEN, WorkState
-from service.store.base import SharedUuid, UtcTime
+from service.store.base import UtcTime
 from service.store.tables import (
     Analysis,
     ApiKey,
@@ -21,7 +21,6 @@ from service.store.tables import (
     Audit,
     Blob,
     Dataset,
-    Measurement,
     Model,
     Principal,
     Work,
@@ -140,95 +139,6 @@ def workers(session: Session, *, since: datetime) -> Sequence[Worker]:
     ).all()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Points:
-    """Which points of history: every member that is given must hold."""
-
-    model_name: str | None = None
-    model_version: str | None = None
-    kind: str | None = None
-    metric: str | None = None
-    layer: str | None = None
-    series_key: str | None = None
-    audit: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    equal: tuple[str, ...] = field(
-        default=("model_name", "model_version", "kind", "metric", "layer", "series_key"), init=False, repr=False
-    )
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The same as SQL: `since` is included, `until` is not."""
-        where = [
-            getattr(Measurement, name) == value for name in self.equal if (value := getattr(self, name)) is not None
-        ]
-        if self.audit is not None:
-            where.append(Measurement.audit_id == self.audit)
-        if self.since is not None:
-            where.append(Measurement.created_at >= self.since)
-        if self.until is not None:
-            where.append(Measurement.created_at < self.until)
-        return where
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One point of history, and whether the dataset's bytes changed since the point before it on its line.
-
-    `measurement` has the columns of the table of that name, but not its tenant and maker.
-    """
-
-    measurement: Any
-    dataset_changed: bool
-
-
-def _points() -> Select[Any]:
-    """Every point and the dataset's digest at the point before it on its line: one step along an index each."""
-    earlier = aliased(Measurement)
-    digest_before = (
-        select(earlier.dataset_digest)
-        .where(
-            earlier.tenant == Measurement.tenant,
-            earlier.series_key == Measurement.series_key,
-            tuple_(earlier.created_at, earlier.id) < tuple_(Measurement.created_at, Measurement.id),
-        )
-        .order_by(earlier.created_at.desc(), earlier.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    # A page of mapped objects, each with six UUIDs, takes five times as long to read.
-    shared = {"model_id", "audit_id", "analysis_id"}
-    shown: list[ColumnElement[Any]] = [
-        type_coerce(getattr(Measurement, name), SharedUuid()).label(name)
-        if name in shared
-        else getattr(Measurement, name)
-        for name in Measurement.__mapper__.column_attrs.keys()  # noqa: SIM118  # not a dict: it yields the columns
-        if name not in {"tenant", "created_by"}
-    ]
-    return select(*shown, digest_before.label("digest_before"))
-
-
-_POINTS = _points()
-POINT_COLUMNS = tuple(column.name for column in _POINTS.selected_columns)
-"""Names of what a `Point.measurement` holds, in order: a row taken as a tuple is read eight times as fast."""
-
-
-def measurements_page(
-    session: Session,
-    points: Points,
-    *,
-    limit: int,
-    after: After | None = None,
-    newest_first: bool = True,
-) -> Slice[Point]:
-    """Points of history in order of time."""
-    statement = _POINTS.where(*points.conditions())
-    found = session.execute(_keyset(statement, Measurement, limit, after, newest_first=newest_first)).all()
-    shown = [Point(row, row.digest_before not in (None, row.dataset_digest)) for row in found[:limit]]
-    last = found[limit - 1] if len(found) > limit else None
-    return Slice(shown, None if last is None else (last.created_at, last.id))
-
-
 def _whole_audit() -> tuple[Any, ...]:
     # Outcomes and sections may be megabytes; a list of audits shows none of them.
     light = selectinload(Audit.analyses).defer(Analysis.outcome, raiseload=True)
@@ -262,21 +172,22 @@ def _in_state(state: str) -> ColumnElement[bool]:
     return conditions[state]
 
 
-def _keyset(
-    statement: Select[Any], table: Any, limit: int, after: After | None, *, newest_first: bool = True
+def keyset(
+    statement: Select[Any], table: Any, most: Any, there: Any = None, *, newest_first: bool = True
 ) -> Select[Any]:
-    """One row more than asked for, so that the end is known without a second question."""
+    """Up to `most` rows in order of time, those after a place `there` (a tuple of SQL) only if given."""
     time: InstrumentedAttribute[datetime] = table.created_at
-    if after is not None:
+    if there is not None:
         here = tuple_(time, table.id)
-        there = tuple_(literal(after[0], UtcTime()), literal(after[1], Uuid()))
         statement = statement.where(here < there if newest_first else here > there)
     order = (time.desc(), table.id.desc()) if newest_first else (time, table.id)
-    return statement.order_by(*order).limit(limit + 1)
+    return statement.order_by(*order).limit(most)
 
 
 def page_of(session: Session, statement: Select[Any], table: Any, limit: int, after: After | None) -> Slice[Any]:
     """The newest rows of a table with `created_at` and `id` that a statement finds, from a place on."""
-    found = session.scalars(_keyset(statement, table, limit, after)).all()
+    there = None if after is None else tuple_(literal(after[0], UtcTime()), literal(after[1], Uuid()))
+    # One row more than asked for, so that the end is known without a second question.
+    found = session.scalars(keyset(statement, table, limit + 1, there)).all()
     last = found[limit - 1] if len(found) > limit else None
     return Slice(found[:limit], None if last is None else (last.created_at, last.id))

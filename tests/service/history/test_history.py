@@ -233,7 +233,8 @@ def test_nothing_is_told_of_another_tenant(told: Story, ask: Asker, stranger: As
     ):
         answers = [problem(stranger.get(f"/v1/history/{path}"), "invalid") for path in (theirs, nobodys)]
         assert answers[0].errors == answers[1].errors
-    problem(stranger.get("/v1/history/compare?model_name=net&from_version=1&to_version=2"), "invalid", "?from_version")
+    compared = stranger.get("/v1/history/compare?model_name=net&from_version=1&to_version=2")
+    problem(compared, "invalid", "?from_version", "?to_version")
     cursor = got(ask, "series?model_name=net&limit=1")["next"]
     problem(stranger.get(f"/v1/history/series?model_name=net&cursor={cursor}"), "invalid", "?cursor")
 

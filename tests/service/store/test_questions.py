@@ -11,7 +11,8 @@ from service.contracts.base import digest_of
 from service.contracts.problem import Reason
 from service.store import questions
 from service.store.base import new_id
-from service.store.questions import After, Points
+from service.store.questions import After
+from service.store.questions_points import Points, condition, measurements_page
 from service.store.system import system_session
 from service.store.tables import Analysis, Audit, Measurement
 from service.work import finish
@@ -67,9 +68,7 @@ class History:
 
     def ask(self, limit: int = 100, after: After | None = None, newest_first: bool = True, **points: Any) -> Any:
         with self.world.database.session(self.world.tenant, writes=False) as session:
-            return questions.measurements_page(
-                session, Points(**points), limit=limit, after=after, newest_first=newest_first
-            )
+            return measurements_page(session, Points(**points), limit=limit, after=after, newest_first=newest_first)
 
     def values(self, **points: Any) -> list[float]:
         return [point.measurement.value for point in self.ask(**points).rows]
@@ -176,8 +175,9 @@ def test_sqlite_reads_a_page_along_an_index_and_never_sorts(history: History, as
     history.point(1.0)
     statement = (
         select(Measurement.id)
-        .where(Measurement.tenant == history.world.tenant, *Points(**asked).conditions())
+        .where(Measurement.tenant == history.world.tenant, *map(condition, asked))
         .order_by(Measurement.created_at.desc(), Measurement.id.desc())
+        .params(**asked)
     )
     with history.world.database.engine.connect() as connection:
         compiled = statement.compile(connection, compile_kwargs={"literal_binds": False})

@@ -14,7 +14,7 @@ from service.contracts.base import digest_of
 from service.store.base import Base, new_id
 from service.store.database import Database, TenantSession, Unfiltered, WrongTenant
 from service.store.migrate import upgrade
-from service.store.system import system_session
+from service.store.system import look_up, system_session
 from service.store.tables import Analysis, Audit, Blob, Model, Principal, Work
 from tests.conftest import MakeTenant
 from tests.servers import Servers
@@ -263,8 +263,16 @@ def test_the_service_works_as_a_role_that_row_level_security_binds(servers: Serv
             assert session.scalars(select(Principal.tenant)).all() == [two.own]
         with system_session(bound) as session:
             assert set(session.scalars(select(Principal.tenant))) == {two.own, two.other}
-        with bound.engine.begin() as connection:
-            assert connection.execute(text("SELECT * FROM principal")).all() == []
+        assert look_up(bound, select(Principal.tenant).where(Principal.tenant == two.other), {}) == (two.other,)
+        # By SQL that no filter of ours reaches, where one transaction after the other uses one connection.
+        for tenant in (two.own, two.other):
+            with bound.session(tenant, writes=False) as session:
+                assert session.connection().exec_driver_sql("SELECT tenant FROM principal").all() == [(tenant,)]
+        with system_session(bound, writes=False) as session:
+            assert session.connection().exec_driver_sql("SELECT count(*) FROM principal").scalar_one() == 2
+        for engine in (bound.engine, bound.reads):
+            with engine.begin() as connection:
+                assert connection.execute(text("SELECT * FROM principal")).all() == []
     finally:
         bound.close()
         with owner.begin() as connection:
