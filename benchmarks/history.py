@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
@@ -208,21 +210,32 @@ def _asked(address: str, key: str) -> tuple[dict[Question, list[float]], list[fl
     lots = random.Random(7)
     seconds: dict[Question, list[float]] = {question: [] for question in QUESTIONS}
     least: list[float] = []
-    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+    headers = {"Authorization": f"Bearer {key}"}
+    # The client that is timed does next to nothing by itself; the other one draws what is asked.
+    timed = HTTPConnection(address.removeprefix("http://"), timeout=30)
+    with httpx.Client(base_url=address, headers=headers, timeout=30) as client, closing(timed):
         for number in range(WARM_UP + REQUESTS):
-            begun = perf_counter()
-            client.get(FLOOR).raise_for_status()
+            took, _ = _timed(timed, FLOOR, headers)
             if number >= WARM_UP:
-                least.append(perf_counter() - begun)
+                least.append(took)
             for question in QUESTIONS:
                 asked = question.asked(client, lots)
-                begun = perf_counter()
-                answer = client.get(question.path, params=asked)
-                took = perf_counter() - begun
-                question.check(asked, answer)
+                took, content = _timed(timed, f"{question.path}?{urlencode(asked)}", headers)
+                question.check(asked, content)
                 if number >= WARM_UP:
                     seconds[question].append(took)
     return seconds, least
+
+
+def _timed(connection: HTTPConnection, target: str, headers: dict[str, str]) -> tuple[float, bytes]:
+    begun = perf_counter()
+    connection.request("GET", target, headers=headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    took = perf_counter() - begun
+    if answer.status != 200:
+        raise RuntimeError(f"{target} gave {answer.status}: {content!r}")
+    return took, content
 
 
 if __name__ == "__main__":

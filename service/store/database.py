@@ -107,11 +107,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _sqlite_pragmas)
         event.listen(engine, "begin", _begin)
         return engine
-    return _postgres(url)
-
-
-def _postgres(url: str, **more: Any) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=8, **more)
+    engine = create_engine(url, pool_size=8, max_overflow=8)
     event.listen(engine, "connect", _plan_each_time)
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", partial(_ask_after_rest, engine))
@@ -142,18 +138,6 @@ def _plan_each_time(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def _seeing_all(url: str) -> Engine:
-    engine = _postgres(url, isolation_level="AUTOCOMMIT")
-
-    @event.listens_for(engine, "connect")
-    def see(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET app.system = 'on'")
-        connection.commit()
-
-    return engine
-
-
 def begin_seeing(connection: Connection, tenant: UUID | None) -> None:
     """Say in a Postgres transaction that begins whose rows it sees; None: everyone's.
 
@@ -180,8 +164,6 @@ class Database:
         # On SQLite these transactions do not queue with the writers; on Postgres `begin_seeing` begins them.
         by_hand = {"isolation_level": "AUTOCOMMIT"} if self.is_postgres else {}
         self.reads = self.engine.execution_options(writes=False, **by_hand)
-        self.lookups = _seeing_all(url) if self.is_postgres else self.reads
-        """For one statement over everyone's rows, without a transaction: `service.store.system` alone uses it."""
         self._tenant_sessions = sessionmaker(self.engine, class_=TenantSession, expire_on_commit=False)
 
     @property
@@ -199,7 +181,6 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
-        self.lookups.dispose()
 
 
 def rows(session: Session, statement: Select[Any]) -> list[Any]:

@@ -30,6 +30,8 @@ def system_session(database: Database, *, writes: bool = True) -> Iterator[Syste
 
 
 def look_up(database: Database, statement: Select[Any], values: Mapping[str, Any]) -> Row[Any] | None:
-    """The row that a statement of columns finds among every tenant's, or None; in one round trip."""
-    with database.lookups.connect() as connection:
+    """The row of columns that a statement finds among every tenant's, or None; without the cost of a session."""
+    with database.reads.begin() as connection:
+        if database.is_postgres:
+            begin_seeing(connection, None)
         return connection.execute(statement, values).one_or_none()

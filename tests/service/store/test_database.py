@@ -1,15 +1,12 @@
-"""Connections: what happens to those that die, what a transaction that only reads leaves behind, and who sees all."""
+"""Connections: what happens to those that die, and what a transaction that only reads leaves behind."""
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import NoResultFound, OperationalError
 
-import service
 from service.store import database as module
 from service.store.database import Database
 from service.store.migrate import upgrade
@@ -88,14 +85,3 @@ def test_reading_is_one_transaction_that_leaves_nothing_open(postgres: Database)
     with other.begin() as connection:
         assert set(connection.scalars(state)) == {"idle"}
     other.dispose()
-
-
-def test_only_the_store_uses_the_connections_that_see_everyone() -> None:
-    root = Path(service.__file__).parent
-    users = {
-        str(path.relative_to(root))
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr == "lookups"
-    }
-    assert users == {"store/database.py", "store/system.py"}
