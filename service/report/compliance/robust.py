@@ -28,6 +28,7 @@ TOLD: Mapping[str, str] = {
     "severities": "severities {}",
     "budget": "at most {} changes",
 }
+UNSAID = "as the kind chooses"
 NOTHING = "No analysis in this window attacked the model or corrupted its inputs: its robustness is unknown."
 SAID = (
     "Robust accuracy is an upper bound: a stronger attack may find more. Budgets are in the raw units the model's owner"
@@ -55,10 +56,17 @@ def robustness(given: Given) -> Robustness:
 
 
 def _threat(each: Analysed) -> Threat:
-    told = [words.format(_plain(each.parameters[name])) for name, words in TOLD.items() if name in each.parameters]
+    told = [
+        words.format(_allowed(name, each.parameters[name])) for name, words in TOLD.items() if name in each.parameters
+    ]
     knowledge = "the attacker sees the network's inside wherever it has gradients, and its outputs"
     said = "; ".join(told) + f"; {knowledge}." if "norm" in each.parameters else "; ".join(told) + "."
     return Threat(analysis=each.id, title=wording.name(each.title), said=wording.long(said[:1].upper() + said[1:]))
+
+
+def _allowed(name: str, value: JsonValue) -> str:
+    """What a parameter allowed. A budget of 0 asks for the usual one; its numbers stand with what came of it."""
+    return UNSAID if name == "epsilon" and not value else _plain(value)
 
 
 def _plain(value: JsonValue) -> str:
@@ -68,7 +76,7 @@ def _plain(value: JsonValue) -> str:
     if isinstance(value, int | float):
         return exact(value)
     if isinstance(value, list):
-        return wording.listed([_plain(one) for one in value]) or "as the kind chooses"
+        return wording.listed([_plain(one) for one in value]) or UNSAID
     return "not set" if value is None else str(value)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -225,6 +226,14 @@ def test_curves_rise_in_the_budget_and_each_attack_has_its_own() -> None:
     curves = rich().robustness.curves
     assert [curve.label for curve in curves] == ["attack all, norm linf", "attack pgd, norm linf"]
     assert [point.epsilon.value for point in curves[0].points] == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_budget_that_was_left_to_the_kind_is_not_called_none() -> None:
+    given = rich_given()
+    named = {each.kind: each for each in given.analyses}["robustness_layers"]
+    left = replace(named, parameters={**named.parameters, "epsilon": 0.0})
+    threats = build(replace(given, analyses=(named, replace(left, id=str(UUID(int=1)))))).robustness.threats
+    assert {each.said.split("; ")[1] for each in threats} == {"budget 1", "budget as the kind chooses"}
 
 
 def test_layers_that_were_not_measured_are_said() -> None:
