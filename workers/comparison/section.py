@@ -71,15 +71,16 @@ def _answer(outcome: CompareOutcome) -> str:
     if outcome.ndcg is not None:
         said.append(f"{outcome.ndcg.value:.3f} of the ranking of layers is kept{_bounds(outcome.ndcg)}")
     elif outcome.layers:
-        worst = min(outcome.layers, key=lambda each: each.ndcg)
-        said.append(f"the ranking of {worst.layer} is kept least, {worst.ndcg:.3f}")
+        least = min(outcome.layers, key=lambda each: each.ndcg)
+        said.append(f"the ranking of {least.layer} is kept least, {least.ndcg:.3f}")
     if outcome.difference is not None:
         said.append(
             f"accuracy changes by {100 * outcome.difference.value:+.1f} points in pairs{_bounds(outcome.difference)}"
         )
     if outcome.shifts:
-        worst_shift = max(outcome.shifts, key=lambda each: each.ratio)
-        said.append(f"outputs moved by {worst_shift.ratio:.2f} of what chance allows, {worst_shift.score} most")
+        worst = max(outcome.shifts, key=lambda each: each.ratio)
+        most = f"of the outputs {worst.score} moved most, {worst.ratio:.2f} times what chance allows"
+        said.append(most if worst.ratio else "no output moved")
     return f"{versions}: {'; '.join(said)}.".replace("-", "\u2212") if said else f"{versions}: nothing can be said."
 
 

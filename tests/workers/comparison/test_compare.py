@@ -77,7 +77,10 @@ def test_a_version_that_lost_accuracy_is_found_out() -> None:
     points = {(each.metric, each.class_name) for each in KIND.measurements(outcome)}
     assert ("paired_accuracy_difference", None) in points
     assert ("psi_over_critical_value_99", None) in points
-    assert KIND.section(outcome).answer.startswith("2 against 1: accuracy changes by \u221250.0 points")
+    said = KIND.section(outcome).answer
+    assert said.startswith("2 against 1: accuracy changes by \u221250.0 points")
+    worst = max(outcome.shifts, key=lambda each: each.ratio)
+    assert said.endswith(f"; of the outputs {worst.score} moved most, {worst.ratio:.2f} times what chance allows.")
 
 
 def test_the_same_answers_are_found_to_be_the_same() -> None:
@@ -85,6 +88,7 @@ def test_the_same_answers_are_found_to_be_the_same() -> None:
     outcome = answer(KIND, pair(answered("1", right), answered("2", right))).outcome
     assert outcome.difference.value == 0
     assert {each.ratio for each in outcome.shifts} == {0.0}
+    assert KIND.section(outcome).answer.endswith("; no output moved.")
     assert outcome.findings == ()
 
 
