@@ -1,6 +1,6 @@
 """Which lines does a model have, and where is each now? What is asked of them, and how much at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,14 @@ MOST_POINTS = 20_000
 
 class TooMuch(ValueError):
     """The question is about more than is answered at once; the message says how to narrow it."""
+
+
+class NoVersion(LookupError):
+    """There are no such versions of a model: `names`."""
+
+    def __init__(self, model_name: str, names: frozenset[str]) -> None:
+        super().__init__(f"there is no such version of a model called {model_name!r}")
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +85,23 @@ def latest_of_model(session: Session, tenant: UUID, model_name: str, only: Only)
 
 
 def latest_of_versions(
-    session: Session, tenant: UUID, model_ids: Sequence[UUID], only: Only
-) -> dict[UUID, dict[str, Point]]:
-    """Of each version: series key -> the latest point of each line of it. Raises TooMuch."""
+    session: Session, tenant: UUID, model_name: str, versions: Collection[str], only: Only
+) -> dict[str, dict[str, Point]]:
+    """Of each version: series key -> the latest point of each line of it. Raises TooMuch, NoVersion."""
     given = only.given()
-    asked = {"tenant": tenant, "most": len(model_ids) * FEW_POINTS + 1, **given, **statements.places(model_ids)}
-    found = session.execute(statements.of_versions(len(model_ids), frozenset(given)), asked).all()
-    if len(found) == asked["most"]:
-        return {each: _latest(session, tenant, "model_id", each, only) for each in model_ids}
-    few: dict[UUID, dict[str, tuple[Point, UUID]]] = {each: {} for each in model_ids}
+    most = len(versions) * FEW_POINTS + 1
+    asked = {"tenant": tenant, "model_name": model_name, "most": most, **given, **statements.places(versions)}
+    found = session.execute(statements.of_versions(len(versions), frozenset(given)), asked).all()
+    few: dict[str, dict[str, tuple[Point, UUID]]] = {each: {} for each in versions}
     for one, row in zip(points(found), found, strict=True):
-        latest = few[row.model_id]
+        latest = few[row.version]
         other = latest.get(one.series_key)
         if other is None or (one.created_at, row.id) > (other[0].created_at, other[1]):
             latest[one.series_key] = one, row.id
+    if len(found) == most or not all(few.values()):
+        known = called(session, model_name, versions)
+        if len(found) == most:
+            return {each: _latest(session, tenant, "model_id", known[each], only) for each in versions}
     return {each: {key: one for key, (one, _) in latest.items()} for each, latest in few.items()}
 
 
@@ -125,11 +136,13 @@ def first_of_line(session: Session, tenant: UUID, series_key: str) -> Point | No
     return next(iter(points(session.execute(statements.of_line(frozenset()), line))), None)
 
 
-def versions_called(session: Session, model_name: str, versions: Iterable[str]) -> dict[str, UUID]:
-    """The ids of those of a model's versions that there are."""
-    wanted = list(versions)
-    asked = {"model_name": model_name, **statements.places(wanted)}
-    return {row.version: row.id for row in session.execute(statements.versions(len(wanted)), asked)}
+def called(session: Session, model_name: str, versions: Collection[str]) -> dict[str, UUID]:
+    """The ids of versions of a model. Raises NoVersion."""
+    asked = {"model_name": model_name, **statements.places(versions)}
+    known = {row.version: row.id for row in session.execute(statements.versions(len(versions)), asked)}
+    if unknown := frozenset(versions) - known.keys():
+        raise NoVersion(model_name, unknown)
+    return known
 
 
 def audited(session: Session, audit_id: UUID) -> tuple[UUID, str, str] | None:
@@ -138,12 +151,12 @@ def audited(session: Session, audit_id: UUID) -> tuple[UUID, str, str] | None:
     return None if row is None else (row.id, row.name, row.version)
 
 
-def version_or_newest(session: Session, tenant: UUID, model_name: str, version: str) -> tuple[UUID, str] | None:
-    """Id and version of the model of this version; else of that registered last that has a point of history."""
+def version_or_newest(session: Session, tenant: UUID, model_name: str, version: str) -> str | None:
+    """This version of a model, if there is one; else that registered last of those with a point of history."""
     asked = {"tenant": tenant, "model_name": model_name, "version": version}
     found = session.execute(statements.newest_version(), asked).all()
     best = min(found, key=lambda row: int(row.place), default=None)
-    return None if best is None else (best.id, best.version)
+    return None if best is None else str(best.version)
 
 
 def _latest(session: Session, tenant: UUID, scope: Scope, whose: str | UUID, only: Only) -> dict[str, Point]:

@@ -63,10 +63,12 @@ def newest_version() -> CompoundSelect[Any]:
 
 @cache
 def of_versions(number: int, given: frozenset[str]) -> Select[Any]:
-    """Up to `most` points of so many versions: `tenant`, the ids as `places`, and what is given."""
-    here = _among(Measurement.model_id, number)
-    where = (Measurement.tenant == bindparam("tenant"), here, *_given(Measurement, given))
-    return select(*columns(Measurement), Measurement.id, Measurement.model_id).where(*where).limit(bindparam("most"))
+    """Up to `most` points of so many versions: `tenant`, `model_name`, their names as `places`, and what is given."""
+    of_model = (Model.name == bindparam("model_name"), _among(Model.version, number))
+    where = (Measurement.tenant == bindparam("tenant"), *of_model, *_given(Measurement, given))
+    shown = (*columns(Measurement), Measurement.id, Model.version)
+    joined = select(*shown).join(Model, Model.id == Measurement.model_id)
+    return joined.where(*where).limit(bindparam("most"))
 
 
 @cache

@@ -178,8 +178,12 @@ def read_rollup(call: Call[RollupQuery, None]) -> Reply:
             _audit_of(session, asked.audit, asked.model_name, asked.model_version)
             found = lines.latest_of_audit(session, asked.audit, _only(asked))
         elif asked.model_version is not None:
-            (version,) = _versions(session, asked.model_name, {"?model_version": asked.model_version})
-            found = lines.latest_of_versions(session, call.caller.tenant, [version], _only(asked))[version]
+            version = asked.model_version
+            with _called({"?model_version": version}):
+                of_version = lines.latest_of_versions(
+                    session, call.caller.tenant, asked.model_name, {version}, _only(asked)
+                )
+            found = of_version[version]
         else:
             found = lines.latest_of_model(session, call.caller.tenant, asked.model_name, _only(asked))
     points = sorted(found.values(), key=lambda point: (-badness(point.metric, point.value), point.series_key))
@@ -216,9 +220,9 @@ def compare_versions(call: Call[CompareQuery, None]) -> Reply:
     asked, tenant = call.query, call.caller.tenant
     with call.reads() as session, _narrow("?metric"):
         wanted = {"?from_version": asked.from_version, "?to_version": asked.to_version}
-        versions = _versions(session, asked.model_name, wanted)
-        found = lines.latest_of_versions(session, tenant, versions, _only(asked))
-        before, after = (found[each] for each in versions)
+        with _called(wanted):
+            found = lines.latest_of_versions(session, tenant, asked.model_name, {*wanted.values()}, _only(asked))
+    before, after = (found[each] for each in wanted.values())
     sides = (f"version {asked.from_version}", f"version {asked.to_version}")
     content = {
         "model_name": asked.model_name,
@@ -241,24 +245,24 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     Every line of the baseline and of the version is counted and shown, whatever its verdict. Without a baseline there
     is none.
     """
-    asked, tenant, only = call.query, call.caller.tenant, _only(call.query)
+    asked = call.query
     before: dict[str, Point] = {}
     after: dict[str, Point] = {}
     with call.reads() as session, _narrow("?metric"):
-        audit, version = _looked_at(session, call)
+        version = _looked_at(session, call)
         baseline = version_of_baseline(session, asked.model_name)
         if baseline is not None and version is not None:
-            before = lines.latest_of_audit(session, baseline.audit, only)
-            if audit is not None:
-                after = lines.latest_of_audit(session, audit, only)
-            else:
-                after = lines.latest_of_versions(session, tenant, [version[0]], only)[version[0]]
+            before = lines.latest_of_audit(session, baseline.audit, _only(asked))
+            after = _of_version(session, call, version)
+        elif asked.audit is None and version is not None:
+            with _called({"?version": version}):
+                lines.called(session, asked.model_name, {version})
     content = {
         "model_name": asked.model_name,
         "baseline": None if baseline is None else baseline.id,
         "baseline_audit": None if baseline is None else baseline.audit,
         "baseline_version": None if baseline is None else baseline.version,
-        "version": None if version is None else version[1],
+        "version": version,
         **comparison(compare(before, after, sides=("the baseline", "this version")), asked.limit),
     }
     if baseline is None:
@@ -268,33 +272,33 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     return Reply(content=to_json(content))
 
 
-def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> tuple[UUID | None, tuple[UUID, str] | None]:
-    """The audit, if one is named, and the version that is compared with the baseline."""
+def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> str | None:
+    """The version that is compared with the baseline: as it is named, or the named audit's, or the newest measured."""
     asked = call.query
     if asked.audit is not None:
         named = None if asked.version == "latest" else asked.version
-        return asked.audit, _audit_of(session, asked.audit, asked.model_name, named)
+        return _audit_of(session, asked.audit, asked.model_name, named)
     if asked.version == "latest":
-        return None, lines.version_or_newest(session, call.caller.tenant, asked.model_name, asked.version)
-    (found,) = _versions(session, asked.model_name, {"?version": asked.version})
-    return None, (found, asked.version)
+        return lines.version_or_newest(session, call.caller.tenant, asked.model_name, asked.version)
+    return asked.version
 
 
-def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> tuple[UUID, str]:
-    """Id and name of the version that an audit is of, which must be of that model."""
+def _of_version(session: Session, call: Call[RegressionsQuery, None], version: str) -> dict[str, Point]:
+    """What the named audit measured, or the version."""
+    asked = call.query
+    if asked.audit is not None:
+        return lines.latest_of_audit(session, asked.audit, _only(asked))
+    with _called({"?version": version}):
+        found = lines.latest_of_versions(session, call.caller.tenant, asked.model_name, {version}, _only(asked))
+    return found[version]
+
+
+def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> str:
+    """The version that an audit is of, which must be of that model."""
     found = lines.audited(session, audit_id)
     if found is None or found[1] != model_name or version not in (None, found[2]):
         raise invalid([Fault(pointer="?audit", detail="there is no audit of this id, of this model and version")])
-    return found[0], found[2]
-
-
-def _versions(session: Session, model_name: str, wanted: Mapping[str, str]) -> list[UUID]:
-    """The ids of versions of a model, of which each parameter names one."""
-    known = lines.versions_called(session, model_name, wanted.values())
-    detail = f"there is no such version of a model called {model_name!r}"
-    if faults := [Fault(pointer=at, detail=detail) for at, version in wanted.items() if version not in known]:
-        raise invalid(faults)
-    return [known[version] for version in wanted.values()]
+    return found[2]
 
 
 def _only(asked: Any) -> Only:
@@ -307,3 +311,14 @@ def _narrow(pointer: str) -> Iterator[None]:
         yield
     except TooMuch as error:
         raise invalid([Fault(pointer=pointer, detail=str(error))]) from error
+
+
+@contextmanager
+def _called(wanted: Mapping[str, str]) -> Iterator[None]:
+    """`wanted`: parameter -> the version it names."""
+    try:
+        yield
+    except lines.NoVersion as error:
+        raise invalid(
+            [Fault(pointer=at, detail=str(error)) for at, version in wanted.items() if version in error.names]
+        ) from error

@@ -187,6 +187,8 @@ def test_regressions_are_found_against_the_approved_baseline(story: Story, ask: 
     assert (found["items"][0]["metric"], found["items"][0]["verdict"]) == ("clean_accuracy", "worse")
     assert len(found["items"]) == found["lines"] == 4
 
+    problem(ask.get("/v1/history/regressions?model_name=net&version=9"), "invalid", "?version")
+
     itself = got(ask, "regressions?model_name=net&version=1")
     assert itself["counts"]["not_comparable"] == itself["lines"] == 3
     assert all("very same" in each["because"] for each in itself["items"])
@@ -259,6 +261,16 @@ def test_a_question_that_means_nothing_is_refused_at_its_parameter(
     told: Story, ask: Asker, path: str, pointer: str
 ) -> None:
     problem(ask.get(f"/v1/history/{path}"), "invalid", pointer)
+
+
+def test_a_version_that_measured_none_of_these_lines_is_known_all_the_same(told: Story, ask: Asker) -> None:
+    told._registered("5")
+    found = got(ask, "compare?model_name=net&from_version=5&to_version=1")
+    assert found["counts"]["not_comparable"] == found["lines"] > 0
+    assert {each["because"] for each in found["items"]} == {"it was not measured on version 5"}
+    same = got(ask, "compare?model_name=net&from_version=1&to_version=1")
+    assert all("very same" in each["because"] for each in same["items"])
+    assert got(ask, "rollup?model_name=net&metric=clean_accuracy&model_version=5")["items"] == []
 
 
 def test_latest_is_the_version_registered_last_that_was_measured(told: Story, ask: Asker, carol: Asker) -> None:
