@@ -42,6 +42,7 @@ class Point(NamedTuple):
 
 OF_LINE = Point._fields[: Point._fields.index("model_version")]
 """The members that say what the line is of."""
+_MEMBERS = len(Point._fields)
 _SHARED = frozenset({"audit_id", "analysis_id"})
 
 
@@ -55,6 +56,3 @@ def columns(table: Any) -> Iterator[ColumnElement[Any]]:
 def points(rows: Iterable[Row[Any]]) -> list[Point]:
     """The point that each row begins with."""
     return [Point._make(row[:_MEMBERS]) for row in rows]
-
-
-_MEMBERS = len(Point._fields)

@@ -22,8 +22,6 @@ from service.store.base import Owned
 
 TRUSTED_SECONDS = 1.0
 """A connection that was used this lately is taken to be alive still."""
-
-
 _TENANTS_KEPT = 64
 _FILTERED: WeakKeyDictionary[Executable, dict[UUID, Executable]] = WeakKeyDictionary()
 

@@ -1,5 +1,6 @@
 """Can a tenant's session see, change or write another tenant's rows? In no way that we could think of."""
 
+import gc
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import aliased, selectinload
 
 from service.clock import FixedClock
 from service.contracts.base import digest_of
+from service.store import database as module
 from service.store.base import Base, new_id
 from service.store.database import Database, TenantSession, Unfiltered, WrongTenant
 from service.store.migrate import upgrade
@@ -197,6 +199,30 @@ def test_statements_the_filter_cannot_reach_are_refused(two: Two) -> None:
     for statement in (text("SELECT * FROM principal"), select(Base.metadata.tables["principal"])):
         with pytest.raises(Unfiltered), two.database.session(two.own) as session:
             session.execute(statement)
+
+
+def test_a_statement_built_once_shows_each_tenant_its_own(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TENANTS_KEPT", 2)
+    everyone = select(Principal.tenant)
+    for tenant in (two.own, two.other, new_id(), two.other, two.own, two.own):
+        with two.database.session(tenant) as session:
+            assert set(session.scalars(everyone)) <= {tenant}
+            assert set(session.scalars(everyone)) == {tenant} & {two.own, two.other}
+    assert len(module._FILTERED[everyone]) <= 2
+
+
+def test_a_statement_that_is_built_each_time_leaves_nothing_behind(two: Two) -> None:
+    def ask(name: str) -> None:
+        with two.database.session(two.own) as session:
+            session.scalars(select(Principal).where(Principal.name == name)).all()
+
+    ask("the first")
+    gc.collect()
+    kept = len(module._FILTERED)
+    for number in range(20):
+        ask(str(number))
+    gc.collect()
+    assert len(module._FILTERED) <= kept
 
 
 @pytest.mark.stack
