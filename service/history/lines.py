@@ -1,7 +1,7 @@
 """Which lines does a model have, and where is each now? What is asked of them, and how much at once."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.history import statements
 from service.history.points import Point, points
 from service.history.statements import Scope
+from service.store.questions import Conditions
 
 MOST_LINES = 5000
 """More lines than this are not compared at once: the asker narrows the question."""
@@ -33,18 +34,13 @@ class NoVersion(LookupError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Only:
-    """Which lines: every member that is given must hold."""
+class Only(Conditions):
+    """Which lines."""
 
     metric: str | None = None
     kind: str | None = None
     layer: str | None = None
     dataset_role: str | None = None
-
-    def given(self) -> dict[str, str]:
-        """The members that are given, by name."""
-        every = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return {name: value for name, value in every if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

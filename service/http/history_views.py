@@ -4,9 +4,7 @@ Written without models: a few hundred lines of 30 members cost more to build tha
 say it is, the tests read back.
 """
 
-import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from service.contracts.vocabulary import METRICS
@@ -14,6 +12,7 @@ from service.history.buckets import Bucket
 from service.history.compare import ALPHA, Compared, counts, said
 from service.history.lines import Series
 from service.history.points import OF_LINE, Point
+from service.http.measurements import facets
 
 Json = dict[str, Any]
 BRIEF = ("model_version", "value", "low", "high", "n", "at", "audit", "analysis", "dataset_digest")
@@ -26,7 +25,7 @@ def line(point: Point) -> Json:
     metric = METRICS.get(point.metric)  # a metric that has left the vocabulary keeps its points
     shown["unit"] = metric.unit if metric else ""
     shown["direction"] = metric.direction if metric else "no direction"
-    shown["facets"] = _facets(point.facets)
+    shown["facets"] = facets(point.facets)
     return shown
 
 
@@ -93,9 +92,3 @@ def _difference(found: Compared) -> Json:
         "verdict": found.verdict,
         "because": found.because,
     }
-
-
-@lru_cache(maxsize=1024)
-def _facets(text: str) -> dict[str, str]:
-    """The facets of a line; few texts stand in many rows. Read only."""
-    return dict(json.loads(text))

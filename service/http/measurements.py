@@ -15,7 +15,7 @@ from service.contracts.vocabulary import METRICS
 from service.http.endpoint import LINK, Answer, Resource
 from service.http.paging import PageQuery, following, start
 from service.http.parts import Call, Reply
-from service.store.questions_points import POINT_COLUMNS, Point, Points, measurements_page
+from service.store.questions_points import POINT_COLUMNS, PagePoint, Points, measurements_page
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -94,12 +94,12 @@ def list_measurements(call: Call[MeasurementQuery, None]) -> Reply:
 
 
 @lru_cache(maxsize=1024)
-def _facets(text: str) -> dict[str, str]:
+def facets(text: str) -> dict[str, str]:
     """The facets of a line; few texts stand in many rows. Read only."""
     return dict(json.loads(text))
 
 
-def _show(point: Point) -> dict[str, object]:
+def _show(point: PagePoint) -> dict[str, object]:
     """A point with the members of MeasurementView."""
     shown = dict(zip(POINT_COLUMNS, point.measurement, strict=True))
     del shown["digest_before"]
@@ -110,6 +110,6 @@ def _show(point: Point) -> dict[str, object]:
         "analysis": shown.pop("analysis_id"),
         "unit": metric.unit if metric else "",
         "direction": metric.direction if metric else "no direction",
-        "facets": _facets(shown["facets"]),
+        "facets": facets(shown["facets"]),
         "dataset_changed": point.dataset_changed,
     }

@@ -4,7 +4,7 @@ Pages are keyset pages: `after` is the (created_at, id) of the last row of the p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -30,6 +30,16 @@ from service.store.tables import (
 Row = TypeVar("Row")
 After = tuple[datetime, UUID]
 OPEN_STATES = [state.value for state in OPEN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Conditions on what is asked for: every member that is given must hold."""
+
+    def given(self) -> dict[str, Any]:
+        """The members that are given, by name."""
+        every = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: value for name, value in every if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

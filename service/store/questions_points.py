@@ -1,6 +1,6 @@
 """Which points of history does a page hold? Read as plain rows along an index, by statements that are built once."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, Select, Uuid, bindparam, select, tuple_, t
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from service.store.base import SharedUuid, UtcTime
-from service.store.questions import After, Slice, keyset
+from service.store.questions import After, Conditions, Slice, keyset
 from service.store.tables import Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Points:
-    """Which points of history: every member that is given must hold. `since` is included, `until` is not."""
+class Points(Conditions):
+    """Which points of history. `since` is included, `until` is not."""
 
     model_name: str | None = None
     model_version: str | None = None
@@ -28,14 +28,9 @@ class Points:
     since: datetime | None = None
     until: datetime | None = None
 
-    def given(self) -> dict[str, Any]:
-        """The members that are given, by name."""
-        every = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return {name: value for name, value in every if value is not None}
-
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class PagePoint:
     """One point of history, and whether the dataset's bytes changed since the point before it on its line.
 
     `measurement` has the columns of the table of that name, but not its tenant and maker.
@@ -52,7 +47,7 @@ def measurements_page(
     limit: int,
     after: After | None = None,
     newest_first: bool = True,
-) -> Slice[Point]:
+) -> Slice[PagePoint]:
     """Points of history in order of time."""
     given = points.given()
     values = {**given, "most": limit + 1}
@@ -60,7 +55,7 @@ def measurements_page(
         values |= {"after_time": after[0], "after_id": after[1]}
     statement = _page(frozenset(given), after is not None, newest_first)
     found = session.execute(statement, values).all()
-    shown = [Point(row, row.digest_before not in (None, row.dataset_digest)) for row in found[:limit]]
+    shown = [PagePoint(row, row.digest_before not in (None, row.dataset_digest)) for row in found[:limit]]
     last = found[limit - 1] if len(found) > limit else None
     return Slice(shown, None if last is None else (last.created_at, last.id))
 
@@ -110,4 +105,4 @@ def _points() -> Select[Any]:
 
 _POINTS = _points()
 POINT_COLUMNS = tuple(column.name for column in _POINTS.selected_columns)
-"""Names of what a `Point.measurement` holds, in order: a row taken as a tuple is read eight times as fast."""
+"""Names of what a `PagePoint.measurement` holds, in order: a row taken as a tuple is read eight times as fast."""
