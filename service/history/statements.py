@@ -112,27 +112,22 @@ def series(given: frozenset[str], onward: bool) -> Select[Any]:  # it is cached 
 
     Values: `tenant`, `model_name`, what is given, and `past`, a point of the line that it goes onward from.
     """
-    first, last, oldest, newest, counted = (aliased(Measurement) for _ in range(5))
+    first, last, newest, counted = (aliased(Measurement) for _ in range(4))
     walk = _walk("model_name", held="metric" in given, newest=False, onward=onward, bounded=given <= {"metric"})
     page = (
-        select(first.series_key)
+        select(first.metric, first.series_key, first.created_at.label("first_at"))
         .where(first.id.in_(select(walk.c.id).where(walk.c.id.is_not(None))), *_wanted(first, given))
         .order_by(first.metric, first.series_key)
         .limit(bindparam("most"))
         .subquery()
     )
     latest = _on_line(newest, newest.id, page.c.series_key).order_by(newest.created_at.desc(), newest.id.desc())
-    earliest = _on_line(oldest, oldest.created_at, last.series_key).order_by(oldest.created_at, oldest.id)
-    count = _on_line(counted, func.count(counted.id), last.series_key)
+    count = _on_line(counted, func.count(counted.id), page.c.series_key)
     return (
-        select(
-            *columns(last),
-            last.id.label("last_id"),
-            earliest.limit(1).scalar_subquery().label("first_at"),
-            count.scalar_subquery().label("points"),
-        )
-        .where(last.id.in_(select(latest.limit(1).scalar_subquery()).select_from(page)))
-        .order_by(last.metric, last.series_key)
+        select(*columns(last), last.id.label("last_id"), page.c.first_at, count.scalar_subquery().label("points"))
+        .select_from(page)
+        .join(last, last.id == latest.limit(1).scalar_subquery())
+        .order_by(page.c.metric, page.c.series_key)
     )
 
 
