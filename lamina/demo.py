@@ -43,7 +43,7 @@ PREDICTIONS: dict[str, Analyses] = {
 """What the last version of each is asked about single predictions."""
 LAST = {name: asked | demo_robustness.ATTACKS.get(name, {}) for name, asked in PREDICTIONS.items()}
 """What the last version of each is asked."""
-DEADLINE_SECONDS = 150.0
+DEADLINE_SECONDS = 600.0
 TRUST = """NOTE  The demo's principal is TRUSTED: its files are read here even where the sandbox is weaker than full.
       Do this only for whom you would let run programs here (lamina principal trust)."""
 

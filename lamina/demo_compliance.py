@@ -19,7 +19,7 @@ MODEL = "digits-cnn"
 POLICY = "demo"
 AUDITOR = "auditor"
 EPSILON = 1.0
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 600.0
 COMPARED = ("accuracy", "layer_conductance")
 
 

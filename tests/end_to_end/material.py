@@ -14,6 +14,9 @@ from lamina.export import export
 from service.contracts.facts import Bounds, DatasetFacts, InputFacts, ModelFacts, OutputFacts
 from service.contracts.status import IntakeState
 
+PATIENCE = 240.0
+"""Seconds after which what should have ended is taken to hang, on however slow a machine."""
+
 FEATURES, CLASSES = 6, ("low", "middle", "high")
 
 
@@ -72,7 +75,7 @@ def register(
     one = client.register_model(name=name, version="1", blob=blob.digest, facts=model_facts())
     table = client.upload(write_dataset(folder / f"{name}.npz", examples))
     other = client.register_dataset(name=name, blob=table.digest, facts=dataset_facts())
-    ready, filled = client.wait_for_model(one.id, deadline=60), client.wait_for_dataset(other.id, deadline=60)
+    ready, filled = client.wait_for_model(one.id, deadline=PATIENCE), client.wait_for_dataset(other.id, deadline=60)
     assert ready.state is IntakeState.READY, ready.refusal
     assert filled.state is IntakeState.READY, filled.refusal
     return Registered(one.id, other.id)

@@ -14,7 +14,16 @@ from lamina.client import Client
 from service.contracts.facts import DatasetFacts
 from service.contracts.problem import Problem
 from service.contracts.status import IntakeState
-from tests.end_to_end.material import CLASSES, FEATURES, dataset_facts, input_facts, model_facts, register, write_model
+from tests.end_to_end.material import (
+    CLASSES,
+    FEATURES,
+    PATIENCE,
+    dataset_facts,
+    input_facts,
+    model_facts,
+    register,
+    write_model,
+)
 from tests.stacks import Running
 
 pytestmark = pytest.mark.stack
@@ -78,7 +87,7 @@ def test_bad_datasets_are_refused_in_words_and_disturb_nothing(client: Client, t
         (tmp_path / "data.npz").write_bytes(make())
         blob = client.upload(tmp_path / "data.npz")
         dataset = client.register_dataset(name=f"bad: {name}", blob=blob.digest, facts=dataset_facts())
-        view = client.wait_for_dataset(dataset.id, deadline=60)
+        view = client.wait_for_dataset(dataset.id, deadline=PATIENCE)
         assert view.state is IntakeState.REFUSED, name
         assert view.refusal is not None
         assert word in view.refusal.detail, (name, view.refusal)
@@ -103,7 +112,7 @@ def test_bad_models_are_refused_in_words_and_disturb_nothing(client: Client, tmp
         (tmp_path / "model.pt2").write_bytes(content)
         blob = client.upload(tmp_path / "model.pt2")
         model = client.register_model(name=f"bad: {name}", version="1", blob=blob.digest, facts=model_facts())
-        view = client.wait_for_model(model.id, deadline=60)
+        view = client.wait_for_model(model.id, deadline=PATIENCE)
         assert view.state is IntakeState.REFUSED, name
         assert view.refusal is not None
         assert view.refusal.remedy, name
@@ -115,7 +124,7 @@ def test_facts_that_contradict_the_network_are_refused(client: Client, tmp_path:
     facts = model_facts()
     facts = facts.model_copy(update={"output": facts.output.model_copy(update={"classes": (*CLASSES, "fourth")})})
     model = client.register_model(name="four classes", version="1", blob=blob.digest, facts=facts)
-    view = client.wait_for_model(model.id, deadline=60)
+    view = client.wait_for_model(model.id, deadline=PATIENCE)
     assert view.refusal is not None
     assert "4" in view.refusal.detail
     assert "3" in view.refusal.detail
@@ -158,7 +167,7 @@ def test_an_analysis_that_cannot_be_done_says_so_and_its_neighbour_is_done(clien
             ),
         )
     )
-    done = client.wait(audit.id, deadline=60)
+    done = client.wait(audit.id, deadline=PATIENCE)
     assert [analysis.state for analysis in done.analyses] == ["failed", "succeeded"]
     assert done.analyses[0].reason is not None
     assert "no such layer" in done.analyses[0].reason.detail
@@ -176,12 +185,12 @@ def test_names_full_of_html_come_out_as_text(client: Client, tmp_path: Path) -> 
     dataset = client.register_dataset(
         name=HTML, blob=table.digest, facts=DatasetFacts(input=input_facts(), classes=hostile)
     )
-    assert client.wait_for_model(model.id, deadline=60).state is IntakeState.READY
-    assert client.wait_for_dataset(dataset.id, deadline=60).state is IntakeState.READY
+    assert client.wait_for_model(model.id, deadline=PATIENCE).state is IntakeState.READY
+    assert client.wait_for_dataset(dataset.id, deadline=PATIENCE).state is IntakeState.READY
     audit = client.submit_audit(
         model=model.id, inputs={"evaluation": dataset.id}, analyses={"layer_conductance": {"steps": 4}}, title=HTML
     )
-    client.wait(audit.id, deadline=60)
+    client.wait(audit.id, deadline=PATIENCE)
     page = client.report(audit.id).decode()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page

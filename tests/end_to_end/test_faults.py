@@ -19,15 +19,15 @@ from service.contracts.api import AnalysisSubmission, AuditSubmission, AuditView
 from service.contracts.status import AuditState
 from service.store.system import system_session
 from service.store.tables import Analysis, Event
-from tests.end_to_end.material import Registered, network, register
+from tests.end_to_end.material import PATIENCE, Registered, network, register
 from tests.stacks import QUICK, Running, processes_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
-SLOW_RUN = {"steps": 400, "verify": 0}  # seconds on the network below
+SLOW_RUN = {"steps": 160, "verify": 0}  # seconds on the network below
 QUICK_RUN = {"steps": 8, "verify": 0}
 
 
-def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -82,7 +82,7 @@ def test_a_killed_child_is_tried_again(fragile: Running, tmp_path: Path) -> None
         until(started(client, audit))
         for child in descendants(fragile, "child"):
             child.send_signal(signal.SIGKILL)
-        done = client.wait(audit.id, deadline=90)
+        done = client.wait(audit.id, deadline=PATIENCE)
     assert done.counts == {"succeeded": 1}
     assert done.analyses[0].attempt >= 2
     one_outcome_each(fragile, done)
@@ -96,7 +96,7 @@ def test_a_killed_worker_is_replaced_and_its_lease_runs_out(fragile: Running, tm
         [pid] = [pid for name, pid in fragile.stack.pids().items() if name.startswith("worker")]
         doomed = psutil.Process(pid).children(recursive=True)
         os.kill(pid, signal.SIGKILL)
-        done = client.wait(audit.id, deadline=90)
+        done = client.wait(audit.id, deadline=PATIENCE)
     assert done.counts == {"succeeded": 1}
     assert not [one for one in doomed if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     one_outcome_each(fragile, done)
@@ -110,8 +110,8 @@ def test_a_dead_broker_loses_nothing(fragile: Running, tmp_path: Path) -> None:
         os.kill(fragile.stack.pids()["broker"], signal.SIGKILL)
         second = ask(client, ids, QUICK_RUN)
         assert second.state is AuditState.QUEUED
-        assert client.wait(first.id, deadline=90).counts == {"succeeded": 1}
-        assert client.wait(second.id, deadline=90).counts == {"succeeded": 1}
+        assert client.wait(first.id, deadline=PATIENCE).counts == {"succeeded": 1}
+        assert client.wait(second.id, deadline=PATIENCE).counts == {"succeeded": 1}
         one_outcome_each(fragile, first)
         one_outcome_each(fragile, second)
 
@@ -125,7 +125,7 @@ def test_cancelling_while_queued_and_while_running(fragile: Running, tmp_path: P
         client.cancel(queued.id)
         client.cancel(running.id)
         for audit in (queued, running):
-            done = client.wait(audit.id, deadline=30)
+            done = client.wait(audit.id, deadline=PATIENCE)
             assert done.state is AuditState.CANCELLED
             assert done.counts == {"cancelled": 1}
             one_outcome_each(fragile, done)
@@ -135,11 +135,11 @@ def test_cancelling_while_queued_and_while_running(fragile: Running, tmp_path: P
 def test_a_group_survives_the_death_of_its_child(fragile: Running, tmp_path: Path) -> None:
     with fragile.client() as client:
         ids = slow_inputs(client, tmp_path)
-        audit = ask(client, ids, SLOW_RUN, {**SLOW_RUN, "steps": 390})
+        audit = ask(client, ids, SLOW_RUN, {**SLOW_RUN, "steps": 150})
         until(started(client, audit))
         for child in descendants(fragile, "child"):
             child.send_signal(signal.SIGKILL)
-        done = client.wait(audit.id, deadline=120)
+        done = client.wait(audit.id, deadline=PATIENCE)
     assert done.counts == {"succeeded": 2}
     one_outcome_each(fragile, done)
 
@@ -153,7 +153,7 @@ def test_work_that_was_running_when_everything_stopped_is_done_after_the_next_st
             until(started(client, audit))
     assert processes_of(home) == []
     with Stack(home, gpus=[], environment=QUICK) as stack, Client(stack.url, running.key) as client:
-        done = client.wait(audit.id, deadline=90)
+        done = client.wait(audit.id, deadline=PATIENCE)
         assert done.counts == {"succeeded": 1}
         running.stack = stack
         one_outcome_each(running, done)

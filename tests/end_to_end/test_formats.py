@@ -13,7 +13,7 @@ from lamina.client import Client
 from service.contracts.api import DatasetView, ModelView
 from service.contracts.facts import Bounds, Column, DatasetFacts, InputFacts, ModelFacts, OutputFacts, Preprocessing
 from service.contracts.status import IntakeState
-from tests.end_to_end.material import CLASSES, FEATURES, input_facts, model_facts, write_model
+from tests.end_to_end.material import CLASSES, FEATURES, PATIENCE, input_facts, model_facts, write_model
 from tests.workers.subject.huggingface.folders import LENGTH, VOCABULARY, packed, saved, wordpiece
 
 pytestmark = pytest.mark.stack
@@ -27,12 +27,12 @@ PICTURED = ("calm", "glad", "sad")
 
 def model_of(client: Client, file: Path, name: str, facts: ModelFacts) -> ModelView:
     view = client.register_model(name=name, version="1", blob=client.upload(file).digest, facts=facts)
-    return client.wait_for_model(view.id, deadline=60)
+    return client.wait_for_model(view.id, deadline=PATIENCE)
 
 
 def dataset_of(client: Client, file: Path, name: str, facts: DatasetFacts) -> DatasetView:
     view = client.register_dataset(name=name, blob=client.upload(file).digest, facts=facts)
-    view = client.wait_for_dataset(view.id, deadline=60)
+    view = client.wait_for_dataset(view.id, deadline=PATIENCE)
     assert view.state is IntakeState.READY, view.refusal
     return view
 
@@ -98,7 +98,7 @@ def test_a_csv_table_is_audited_and_says_what_it_shares_with_the_training_table(
             "lime_tabular": {"examples": 1, "samples": 200, "verify": 0},
         },
     )
-    audit = client.wait(audit.id, deadline=60)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     assert audit.counts == {"succeeded": 2}, [each.reason for each in audit.analyses]
     rows = next(client.analysis(each.id) for each in audit.analyses if each.kind == "lime_tabular")
     assert rows.outcome is not None
@@ -131,7 +131,7 @@ def test_a_vision_transformer_folder_and_a_folder_of_pictures_are_audited(client
     audit = client.submit_audit(
         model=model.id, inputs={"evaluation": data.id}, analyses={"layer_conductance": {"steps": 8, "verify": 1}}
     )
-    audit = client.wait(audit.id, deadline=90)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     assert audit.counts == {"succeeded": 1}, audit.analyses[0].reason
     layers = {point.layer for point in client.measurements(model_name="vit", metric="layer_absolute_total")}
     assert any(layer is not None and layer.startswith("vit.") for layer in layers), layers
@@ -158,9 +158,9 @@ def test_a_text_classifier_brings_its_tokenizer(client: Client, tmp_path: Path) 
     audit = client.submit_audit(
         model=model.id, inputs={"evaluation": data.id}, analyses={"layer_conductance": {"steps": 8, "verify": 0}}
     )
-    [analysis] = client.wait(audit.id, deadline=60).analyses
+    [analysis] = client.wait(audit.id, deadline=PATIENCE).analyses
     assert analysis.reason is None, analysis.reason
-    report = client.report(audit.id, deadline=60).decode()
+    report = client.report(audit.id, deadline=PATIENCE).decode()
     assert "[CLS]" in report, "the tokens of the first text head the map"
 
 
@@ -174,7 +174,7 @@ def test_an_onnx_file_is_a_black_box_with_a_page(client: Client, tmp_path: Path)
     audit = client.submit_audit(
         model=model.id, inputs={"evaluation": data.id}, analyses={"layer_conductance": {"steps": 8, "verify": 0}}
     )
-    [analysis] = client.wait(audit.id, deadline=60).analyses
+    [analysis] = client.wait(audit.id, deadline=PATIENCE).analyses
     assert analysis.reason is not None
     assert "black box" in analysis.reason.detail
     page = client.inspection(model.id).decode()

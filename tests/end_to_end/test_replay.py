@@ -6,7 +6,7 @@ import pytest
 
 from lamina.client import Client
 from service.contracts.status import AnalysisState
-from tests.end_to_end.material import register
+from tests.end_to_end.material import PATIENCE, register
 
 pytestmark = pytest.mark.stack
 
@@ -22,9 +22,9 @@ def test_a_replay_gives_the_same_numbers_and_files(client: Client, tmp_path: Pat
     audit = client.submit_audit(
         model=ids.model, inputs={"evaluation": ids.dataset}, analyses={kind: settings[kind]}, title="first"
     )
-    [first] = client.wait(audit.id, deadline=90).analyses
+    [first] = client.wait(audit.id, deadline=PATIENCE).analyses
     assert first.state is AnalysisState.SUCCEEDED, first.reason
-    again = client.wait(client.replay(first.id).id, deadline=90)
+    again = client.wait(client.replay(first.id).id, deadline=PATIENCE)
     assert again.analyses[0].state is AnalysisState.SUCCEEDED, again.analyses[0].reason
     [point] = [point for point in client.measurements(audit=again.id) if point.metric == "replay_mismatches"]
     assert point.facets == {"of": kind, "rule": "bitwise"}

@@ -9,7 +9,7 @@ from lamina.client import Client
 from lamina.transport import ApiProblem
 from service.contracts.api import AnalysisSubmission, AuditSubmission, InputSubmission
 from service.contracts.status import AnalysisState, AuditState
-from tests.end_to_end.material import register
+from tests.end_to_end.material import PATIENCE, register
 from tests.stacks import Running
 
 pytestmark = pytest.mark.stack
@@ -21,7 +21,7 @@ def test_an_audit_ends_in_outcome_history_and_report(client: Client, tmp_path: P
     audit = client.submit_audit(
         model=ids.model, inputs={"evaluation": ids.dataset}, analyses={"layer_conductance": QUICK_RUN}, title="first"
     )
-    audit = client.wait(audit.id, deadline=60)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     assert audit.state is AuditState.FINISHED
     [analysis] = audit.analyses
     assert analysis.state is AnalysisState.SUCCEEDED, analysis.reason
@@ -51,7 +51,7 @@ def test_the_same_analysis_twice_gives_the_same_numbers(client: Client, tmp_path
         audit = client.submit_audit(
             model=ids.model, inputs={"evaluation": ids.dataset}, analyses={"layer_conductance": QUICK_RUN}, title=title
         )
-        [analysis] = client.wait(audit.id, deadline=60).analyses
+        [analysis] = client.wait(audit.id, deadline=PATIENCE).analyses
         detail = client.analysis(analysis.id)
         arrays = next(artifact for artifact in detail.artifacts if artifact.name == "arrays.safetensors")
         outcomes.append((detail.digest, detail.outcome, arrays.digest))
@@ -71,7 +71,7 @@ def test_analyses_of_one_audit_share_a_child_and_keep_their_own_outcomes(client:
             ),
         )
     )
-    audit = client.wait(audit.id, deadline=60)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     assert audit.counts.get("succeeded") == 3
     details = [client.analysis(analysis.id) for analysis in audit.analyses]
     assert details[0].outcome == details[1].outcome
@@ -88,7 +88,7 @@ def test_an_audit_may_be_submitted_before_its_inputs_are_ready(client: Client, t
     audit = client.submit_audit(
         model=model.id, inputs={"evaluation": dataset.id}, analyses={"layer_conductance": QUICK_RUN}
     )
-    assert client.wait(audit.id, deadline=60).counts == {"succeeded": 1}
+    assert client.wait(audit.id, deadline=PATIENCE).counts == {"succeeded": 1}
 
 
 def test_an_audit_of_a_refused_dataset_fails_with_the_refusal(client: Client, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_an_audit_of_a_refused_dataset_fails_with_the_refusal(client: Client, tm
     audit = client.submit_audit(
         model=ids.model, inputs={"evaluation": dataset.id}, analyses={"layer_conductance": QUICK_RUN}
     )
-    audit = client.wait(audit.id, deadline=60)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     assert audit.counts == {"failed": 1}
     assert audit.analyses[0].reason is not None
     assert client.dataset(dataset.id).refusal is not None
@@ -114,7 +114,7 @@ def test_an_untrusted_principals_model_comes_in_where_the_sandbox_is_full(runnin
     with running.rival() as rival:
         blob = rival.upload(write_model(tmp_path / "m.pt2"))
         model = rival.register_model(name="theirs", version="1", blob=blob.digest, facts=model_facts())
-        view = rival.wait_for_model(model.id, deadline=60)
+        view = rival.wait_for_model(model.id, deadline=PATIENCE)
     assert view.refusal is None
     assert view.manifest is not None
 
@@ -124,7 +124,7 @@ def test_a_rival_sees_nothing(running: Running, client: Client, tmp_path: Path) 
     audit = client.submit_audit(
         model=ids.model, inputs={"evaluation": ids.dataset}, analyses={"layer_conductance": QUICK_RUN}
     )
-    audit = client.wait(audit.id, deadline=60)
+    audit = client.wait(audit.id, deadline=PATIENCE)
     with running.rival() as rival:
         for ask in (
             lambda: rival.model(ids.model),

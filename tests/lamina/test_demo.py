@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lamina.demo import MARK
 from tests.lamina.typed import lamina
 
 
@@ -22,30 +23,33 @@ def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.stack
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_it_trains_audits_shows_history_and_report_and_stops_everything(tmp_path: Path) -> None:
     home = tmp_path / "demo"
-    for _ in range(2):  # the second time in the folder of the first
-        run = subprocess.run(
-            [sys.executable, "-m", "lamina", "demo", "--home", str(home)],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "160"},
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        reports = {path.name for path in home.glob("report-*.html")}
-        names = [f"{name}-{version}" for name in ("digits-cnn", "tumour-mlp") for version in "12"]
-        names.append("sentences-transformer-1")
-        assert reports == {f"report-{name}.html" for name in names}
-        assert all(str(home / report) in run.stdout for report in reports)
-        assert "TRUSTED" in run.stdout
-        for said in ("accuracy under attack", "may the attack be believed", "robustness_layers", "robustness_tabular"):
-            assert said in run.stdout
-        for layer in ("conv1", "relu2", "logits", "dense1"):
-            assert layer in run.stdout
-        assert living(home) == []
+    home.mkdir()
+    for name in (MARK, "report-of-another-time.html"):  # the folder of an earlier demo
+        (home / name).touch()
+    run = subprocess.run(
+        [sys.executable, "-m", "lamina", "demo", "--home", str(home)],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=840,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    reports = {path.name for path in home.glob("report-*.html")}
+    names = [f"{name}-{version}" for name in ("digits-cnn", "tumour-mlp") for version in "12"]
+    names.append("sentences-transformer-1")
+    assert reports == {f"report-{name}.html" for name in names}
+    assert all(str(home / report) in run.stdout for report in reports)
+    assert "TRUSTED" in run.stdout
+    for said in ("accuracy under attack", "may the attack be believed", "robustness_layers", "robustness_tabular"):
+        assert said in run.stdout
+    for layer in ("conv1", "relu2", "logits", "dense1"):
+        assert layer in run.stdout
+    assert living(home) == []
 
 
 def living(home: Path) -> list[str]:
