@@ -1,12 +1,9 @@
 """Who may say that an audit is what later ones are compared with? A person, and not the one who ran it."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -14,7 +11,7 @@ from service.contracts.history import BaselineSubmission
 from service.contracts.problem import Fault
 from service.store.base import new_id
 from service.store.ledger import record
-from service.store.tables import Audit, Measurement, Model, Principal
+from service.store.tables import Audit, Measurement, Principal
 from service.store.tables_compliance import Baseline, Schedule, Slot
 
 
@@ -41,28 +38,6 @@ class Unfit(ValueError):
 def current_baseline(session: Session, model_name: str) -> Baseline | None:
     """The baseline that counts now."""
     return session.scalar(select(Baseline).where(Baseline.model_name == model_name, Baseline.replaced_at.is_(None)))
-
-
-@dataclass(frozen=True, slots=True)
-class OfBaseline:
-    """A baseline, its audit, and the version of the model that this is of."""
-
-    id: UUID
-    audit: UUID
-    version: str
-
-
-@cache
-def _current() -> Select[Any]:
-    shown: tuple[Any, ...] = (Baseline.id, Baseline.audit_id, Model.version)
-    of_audit = select(*shown).join(Audit, Audit.id == Baseline.audit_id).join(Model, Model.id == Audit.model_id)
-    return of_audit.where(Baseline.model_name == bindparam("model_name"), Baseline.replaced_at.is_(None))
-
-
-def version_of_baseline(session: Session, model_name: str) -> OfBaseline | None:
-    """The baseline that counts now, and which version it is of; None where nothing is approved."""
-    row = session.execute(_current(), {"model_name": model_name}).first()
-    return None if row is None else OfBaseline(row.id, row.audit_id, row.version)
 
 
 def approve(session: Session, wanted: BaselineSubmission, *, tenant: UUID, principal: UUID, now: datetime) -> Baseline:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from service.history import statements
@@ -54,6 +55,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class OfBaseline:
+    """A baseline, its audit, the version of the model that this is of, and series key -> the latest point of it."""
+
+    id: UUID
+    audit: UUID
+    version: str
+    latest: dict[str, Point]
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesSlice:
     """One page of lines in order of metric and key; `next` is a point of its last line, None at the end."""
 
@@ -88,24 +99,62 @@ def latest_of_versions(
     most = len(versions) * FEW_POINTS + 1
     asked = {"tenant": tenant, "model_name": model_name, "most": most, **given, **statements.places(versions)}
     found = session.execute(statements.of_versions(len(versions), frozenset(given)), asked).all()
-    few: dict[str, dict[str, tuple[Point, UUID]]] = {each: {} for each in versions}
-    for one, row in zip(points(found), found, strict=True):
-        latest = few[row.version]
-        other = latest.get(one.series_key)
-        if other is None or (one.created_at, row.id) > (other[0].created_at, other[1]):
-            latest[one.series_key] = one, row.id
-    if len(found) == most or not all(few.values()):
+    few = _latest_among(found)
+    if len(found) == most or len(few) < len(versions):
         known = called(session, model_name, versions)
         if len(found) == most:
             return {each: _latest(session, tenant, "model_id", known[each], only) for each in versions}
-    return {each: {key: one for key, (one, _) in latest.items()} for each, latest in few.items()}
+    return {each: few.get(each, {}) for each in versions}
+
+
+def latest_of_newest(
+    session: Session, tenant: UUID, model_name: str, version: str, only: Only
+) -> tuple[str, dict[str, Point]] | None:
+    """This version of a model, if there is one, else that registered last of those with a point of history; and
+    series key -> the latest point of each line of it. None: nothing of the model was measured. Raises TooMuch."""
+    given = only.given()
+    asked = {"tenant": tenant, "model_name": model_name, "version": version, **given}
+    found = session.execute(statements.of_newest(frozenset(given)), {**asked, "most": FEW_POINTS + 1}).all()
+    if 0 < len(found) <= FEW_POINTS:
+        ((name, latest),) = _latest_among(found).items()
+        return name, latest
+    newest = session.execute(statements.version_or_newest(), asked).scalar()
+    if newest is None:
+        return None
+    return newest, latest_of_versions(session, tenant, model_name, {newest}, only)[newest] if found else {}
+
+
+def _latest_among(found: Sequence[Row[Any]]) -> dict[str, dict[str, Point]]:
+    """Of each version that these points are of: series key -> the latest of its line."""
+    few: dict[str, dict[str, tuple[Point, UUID]]] = {}
+    for one, row in zip(points(found), found, strict=True):
+        latest = few.setdefault(row.version, {})
+        other = latest.get(one.series_key)
+        if other is None or (one.created_at, row.id) > (other[0].created_at, other[1]):
+            latest[one.series_key] = one, row.id
+    return {version: {key: one for key, (one, _) in latest.items()} for version, latest in few.items()}
 
 
 def latest_of_audit(session: Session, audit_id: UUID, only: Only) -> dict[str, Point]:
     """Series key -> the latest point of each line that an audit measured. Raises TooMuch."""
     given = only.given()
     asked = {"audit_id": audit_id, "most": MOST_POINTS + 1, **given}
-    found = session.execute(statements.of_audit(frozenset(given)), asked).all()
+    return _last_of_each(session.execute(statements.of_audit(frozenset(given)), asked).all())
+
+
+def latest_of_baseline(session: Session, model_name: str, only: Only) -> OfBaseline | None:
+    """The baseline that counts now; None where nothing is approved. Raises TooMuch."""
+    given = only.given()
+    asked = {"model_name": model_name, "most": MOST_POINTS + 1, **given}
+    found = session.execute(statements.of_baseline(frozenset(given)), asked).all()
+    if not found:
+        return None
+    first = found[0]
+    return OfBaseline(first.id, first.of_audit, first.version, _last_of_each(found) if first.series_key else {})
+
+
+def _last_of_each(found: Sequence[Row[Any]]) -> dict[str, Point]:
+    """The last point of each line, of the points of an audit from the oldest on. Raises TooMuch."""
     latest = {each.series_key: each for each in points(found)}
     if len(found) > MOST_POINTS or len(latest) > MOST_LINES:
         raise TooMuch(f"the audit measured more than {MOST_LINES} lines; name a metric, a kind or a layer")
@@ -145,14 +194,6 @@ def audited(session: Session, audit_id: UUID) -> tuple[UUID, str, str] | None:
     """Id, name and version of the model that an audit is of; None if there is no such audit."""
     row = session.execute(statements.audited_version(), {"audit_id": audit_id}).first()
     return None if row is None else (row.id, row.name, row.version)
-
-
-def version_or_newest(session: Session, tenant: UUID, model_name: str, version: str) -> str | None:
-    """This version of a model, if there is one; else that registered last of those with a point of history."""
-    asked = {"tenant": tenant, "model_name": model_name, "version": version}
-    found = session.execute(statements.newest_version(), asked).all()
-    best = min(found, key=lambda row: int(row.place), default=None)
-    return None if best is None else str(best.version)
 
 
 def _latest(session: Session, tenant: UUID, scope: Scope, whose: str | UUID, only: Only) -> dict[str, Point]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import CTE, ColumnElement, CompoundSelect, Select, Uuid, bindparam, func, literal, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, Uuid, and_, bindparam, func, literal, select
 from sqlalchemy.orm import aliased
 
 from service.history.points import columns
 from service.store.tables import Audit, Measurement, Model
+from service.store.tables_compliance import Baseline
 
 Scope = Literal["model_name", "model_id"]
 
@@ -45,30 +46,61 @@ def audited_version() -> Select[Any]:
 
 
 @cache
-def newest_version() -> CompoundSelect[Any]:
-    """The version called so, at place 1, and at place 2 that registered last of those measured.
+def version_or_newest() -> Select[Any]:
+    """The version called so, else that registered last of those measured: `tenant`, `model_name`, `version`."""
+    shown: tuple[Any, ...] = (Model.version,)
+    return select(*shown).where(Model.id == _or_newest())
 
-    Values: `tenant`, `model_name`, `version`.
-    """
+
+def _or_newest() -> ColumnElement[Any]:
+    """The id of the version called so, else of that registered last of those measured."""
     point, called, newest = aliased(Measurement), aliased(Model), aliased(Model)
     measured = select(point.id).where(point.tenant == bindparam("tenant"), point.model_id == newest.id).exists()
 
-    def of_model(table: Any, place: int, *where: ColumnElement[bool]) -> Select[Any]:
-        shown: tuple[Any, ...] = (table.id, table.version, literal(place).label("place"))
-        return select(*shown).where(table.name == bindparam("model_name"), *where)
+    def of_model(table: Any, *where: ColumnElement[bool]) -> Select[Any]:
+        return select(table.id).where(table.name == bindparam("model_name"), *where)
 
-    last = of_model(newest, 2, measured).order_by(newest.created_at.desc(), newest.id.desc()).limit(1).subquery()
-    return union_all(of_model(called, 1, called.version == bindparam("version")), select(last))
+    named = of_model(called, called.version == bindparam("version"))
+    last = of_model(newest, measured).order_by(newest.created_at.desc(), newest.id.desc()).limit(1)
+    return func.coalesce(named.scalar_subquery(), last.scalar_subquery())
 
 
 @cache
 def of_versions(number: int, given: frozenset[str]) -> Select[Any]:
     """Up to `most` points of so many versions: `tenant`, `model_name`, their names as `places`, and what is given."""
-    of_model = (Model.name == bindparam("model_name"), _among(Model.version, number))
-    where = (Measurement.tenant == bindparam("tenant"), *of_model, *_given(Measurement, given))
+    named = (Model.name == bindparam("model_name"), _among(Model.version, number))
+    return _of_model(given).join(Model, Model.id == Measurement.model_id).where(*named)
+
+
+@cache
+def of_newest(given: frozenset[str]) -> Select[Any]:
+    """The same of `version_or_newest`: `tenant`, `model_name`, `version`, and what is given."""
+    return _of_model(given).join(Model, Model.id == Measurement.model_id).where(Measurement.model_id == _or_newest())
+
+
+def _of_model(given: frozenset[str]) -> Select[Any]:
+    """Up to `most` points, each with its id and its version."""
     shown = (*columns(Measurement), Measurement.id, Model.version)
-    joined = select(*shown).join(Model, Model.id == Measurement.model_id)
-    return joined.where(*where).limit(bindparam("most"))
+    here = (Measurement.tenant == bindparam("tenant"), *_given(Measurement, given))
+    return select(*shown).select_from(Measurement).where(*here).limit(bindparam("most"))
+
+
+@cache
+def of_baseline(given: frozenset[str]) -> Select[Any]:
+    """Up to `most` points of the audit of a model's baseline, oldest first, each with the baseline's id and version.
+
+    One row without a point where none is wanted. Values: `model_name`, and what is given.
+    """
+    wanted = and_(Measurement.audit_id == Baseline.audit_id, *_given(Measurement, given))
+    found = (
+        select(*columns(Measurement), Baseline.id, Baseline.audit_id.label("of_audit"), Model.version)
+        .select_from(Baseline)
+        .join(Audit, Audit.id == Baseline.audit_id)
+        .join(Model, Model.id == Audit.model_id)
+        .join(Measurement, wanted, isouter=True)
+        .where(Baseline.model_name == bindparam("model_name"), Baseline.replaced_at.is_(None))
+    )
+    return found.order_by(Measurement.created_at, Measurement.id).limit(bindparam("most"))
 
 
 @cache

@@ -14,7 +14,6 @@ from service.contracts.base import Digest, Name, Value
 from service.contracts.history import Buckets, By, Comparison, Over, Regressions, Rollup, SeriesView
 from service.contracts.problem import Fault
 from service.history import lines
-from service.history.baselines import version_of_baseline
 from service.history.buckets import buckets
 from service.history.compare import badness, compare
 from service.history.lines import MOST_LINES, Only, TooMuch
@@ -246,17 +245,13 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     is none.
     """
     asked = call.query
-    before: dict[str, Point] = {}
-    after: dict[str, Point] = {}
     with call.reads() as session, _narrow("?metric"):
-        version = _looked_at(session, call)
-        baseline = version_of_baseline(session, asked.model_name)
-        if baseline is not None and version is not None:
-            before = lines.latest_of_audit(session, baseline.audit, _only(asked))
-            after = _of_version(session, call, version)
-        elif asked.audit is None and version is not None:
-            with _called({"?version": version}):
-                lines.called(session, asked.model_name, {version})
+        looked_at = _looked_at(session, call)
+        baseline = lines.latest_of_baseline(session, asked.model_name, _only(asked))
+    version, after = looked_at or (None, {})
+    before = {} if baseline is None else baseline.latest
+    if baseline is None or version is None:
+        before = after = {}  # of nothing to compare with, nothing is shown
     content = {
         "model_name": asked.model_name,
         "baseline": None if baseline is None else baseline.id,
@@ -272,25 +267,21 @@ def list_regressions(call: Call[RegressionsQuery, None]) -> Reply:
     return Reply(content=to_json(content))
 
 
-def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> str | None:
-    """The version that is compared with the baseline: as it is named, or the named audit's, or the newest measured."""
-    asked = call.query
+def _looked_at(session: Session, call: Call[RegressionsQuery, None]) -> tuple[str, dict[str, Point]] | None:
+    """The version that is compared with the baseline, and the latest point of each of its lines.
+
+    As it is named, or the named audit's, or the newest measured; None: nothing was.
+    """
+    asked, tenant, only = call.query, call.caller.tenant, _only(call.query)
     if asked.audit is not None:
         named = None if asked.version == "latest" else asked.version
-        return _audit_of(session, asked.audit, asked.model_name, named)
+        version = _audit_of(session, asked.audit, asked.model_name, named)
+        return version, lines.latest_of_audit(session, asked.audit, only)
     if asked.version == "latest":
-        return lines.version_or_newest(session, call.caller.tenant, asked.model_name, asked.version)
-    return asked.version
-
-
-def _of_version(session: Session, call: Call[RegressionsQuery, None], version: str) -> dict[str, Point]:
-    """What the named audit measured, or the version."""
-    asked = call.query
-    if asked.audit is not None:
-        return lines.latest_of_audit(session, asked.audit, _only(asked))
-    with _called({"?version": version}):
-        found = lines.latest_of_versions(session, call.caller.tenant, asked.model_name, {version}, _only(asked))
-    return found[version]
+        return lines.latest_of_newest(session, tenant, asked.model_name, asked.version, only)
+    with _called({"?version": asked.version}):
+        found = lines.latest_of_versions(session, tenant, asked.model_name, {asked.version}, only)
+    return asked.version, found[asked.version]
 
 
 def _audit_of(session: Session, audit_id: UUID, model_name: str, version: str | None = None) -> str:

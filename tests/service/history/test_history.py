@@ -34,6 +34,11 @@ def got(ask: Asker, path: str) -> Any:
     return answer.json
 
 
+def approved(person: Asker, audit: UUID | str) -> None:
+    body = {"model_name": "net", "audit": str(audit), "reason": "read"}
+    assert person.post("/v1/baselines", body).status_code == 201
+
+
 @pytest.fixture
 def told(story: Story) -> Story:
     """Three versions: the second is less often right, the third was measured on other data."""
@@ -158,17 +163,30 @@ def test_the_latest_point_of_a_version_counts(told: Story, ask: Asker) -> None:
 
 
 @pytest.mark.parametrize("narrower", ["", "&metric=clean_accuracy", "&layer=a"])
+@pytest.mark.parametrize("asked", ["compare?model_name=net&from_version=1&to_version=4", "regressions?model_name=net"])
 def test_a_version_is_read_at_once_or_line_by_line_to_the_same_end(
-    told: Story, ask: Asker, monkeypatch: pytest.MonkeyPatch, narrower: str
+    told: Story, ask: Asker, carol: Asker, monkeypatch: pytest.MonkeyPatch, asked: str, narrower: str
 ) -> None:
-    told.audit("2", right(60), right(70, layer="a"), total(1.0, "a"))
-    told.audit("2", right(50), right(80, layer="a"), total(3.0, "a"))
-    path = f"compare?model_name=net&from_version=1&to_version=2{narrower}"
+    first = told.audit("4", right(60), right(70, layer="a"), total(1.0, "a"))
+    told.audit("4", right(50), right(80, layer="a"), total(3.0, "a"))
+    approved(carol, first)
+    path = asked + narrower
     at_once = got(ask, path)
     monkeypatch.setattr("service.history.lines.FEW_POINTS", 0)
 
     assert got(ask, path) == at_once
     assert any(each["after"] for each in at_once["items"])
+
+
+def test_a_side_that_measured_none_of_the_lines_is_named_all_the_same(story: Story, ask: Asker, carol: Asker) -> None:
+    baseline = story.audit("1", right(95))
+    story.audit("2", right(60), total(1.0, "a"))
+    story.audit("3", right(60))
+    approved(carol, baseline)
+    none = got(ask, "regressions?model_name=net&metric=layer_total")
+    assert (none["baseline_version"], none["version"], none["items"]) == ("1", "3", [])
+    (line,) = got(ask, "regressions?model_name=net&metric=layer_total&version=2")["items"]
+    assert (line["before"], line["because"]) == (None, "it was not measured on the baseline")
 
 
 def test_regressions_are_found_against_the_approved_baseline(story: Story, ask: Asker, carol: Asker) -> None:
@@ -179,8 +197,7 @@ def test_regressions_are_found_against_the_approved_baseline(story: Story, ask: 
     assert (none["baseline"], none["lines"]) == (None, 0)
     assert "no baseline" in none["said"]
 
-    body = {"model_name": "net", "audit": str(first), "reason": "read"}
-    assert carol.post("/v1/baselines", body).status_code == 201
+    approved(carol, first)
     found = got(ask, "regressions?model_name=net")
     assert (found["version"], found["baseline_version"]) == ("2", "1")
     assert found["said"] == "4 lines, 1 worse, 3 not comparable"
@@ -208,8 +225,7 @@ def test_regressions_are_found_against_the_approved_baseline(story: Story, ask: 
 )
 def test_answers_are_what_their_models_say(told: Story, ask: Asker, carol: Asker, path: str, model: Any) -> None:
     audit = got(ask, f"series?model_name=net&{ACCURACY}")["items"][0]["last"]["audit"]
-    body = {"model_name": "net", "audit": audit, "reason": "read"}
-    assert carol.post("/v1/baselines", body).status_code == 201
+    approved(carol, audit)
     answer = ask.get(f"/v1/history/{path}")
     value = model.model_validate_json(answer.data)
     assert value.model_dump(mode="json") == answer.json
