@@ -33,7 +33,7 @@ test: setup lint types ## everything: SQLite and Postgres, a real broker, real w
 	@$(PYTEST) -m "alone and not soak and not gpu" $(TESTS)
 
 test-long: setup ## long fuzz and soak runs
-	@HYPOTHESIS_PROFILE=default $(PYTEST) -m "soak" --timeout=3600 $(TESTS)
+	@HYPOTHESIS_PROFILE=drawn $(PYTEST) -m "soak" --timeout=3600 $(TESTS)
 
 lint: setup ## ruff, formatting and the import contracts
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/lint-imports --no-cache >/tmp/lamina-lint-$$$$ 2>&1 \

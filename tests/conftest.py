@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from werkzeug.routing import Rule
 
 from service.clock import FixedClock
@@ -34,8 +34,10 @@ gc.disable()  # until all tests are imported; see pytest_collection_finish
 # and BLAS start with is read when they are imported, which no test has done yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same cases every time, so that a red build is about the change; `make test-long` draws new ones.
-settings.register_profile("fixed", derandomize=True, print_blob=True)
+# The same cases every time, so that a red build is about the change; `make test-long` draws new ones. Neither a
+# case nor its drawing has a deadline: it would tell how fast the machine is.
+settings.register_profile("drawn", print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", settings.get_profile("drawn"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -54,7 +54,7 @@ def test_the_script_runs_twice_and_continues_the_history(tmp_path: Path) -> None
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=200,
+                timeout=240,
                 check=False,
             )
             assert run.returncode == 0, run.stdout + run.stderr

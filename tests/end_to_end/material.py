@@ -75,7 +75,10 @@ def register(
     one = client.register_model(name=name, version="1", blob=blob.digest, facts=model_facts())
     table = client.upload(write_dataset(folder / f"{name}.npz", examples))
     other = client.register_dataset(name=name, blob=table.digest, facts=dataset_facts())
-    ready, filled = client.wait_for_model(one.id, deadline=PATIENCE), client.wait_for_dataset(other.id, deadline=60)
+    ready, filled = (
+        client.wait_for_model(one.id, deadline=PATIENCE),
+        client.wait_for_dataset(other.id, deadline=PATIENCE),
+    )
     assert ready.state is IntakeState.READY, ready.refusal
     assert filled.state is IntakeState.READY, filled.refusal
     return Registered(one.id, other.id)

@@ -13,21 +13,20 @@ from service.contracts.compliance_reports import ComplianceReportSubmission
 from service.contracts.schedules import AuditTask, DatasetByName, ScheduleSubmission, SlotView
 from service.contracts.status import AnalysisState
 from service.evidence.verify import verify
-from tests.end_to_end.material import model_facts, network, register, write_model
+from tests.end_to_end.material import PATIENCE, model_facts, network, register, write_model
 
 pytestmark = pytest.mark.stack
-DEADLINE_SECONDS = 60.0
 
 
 def slot_of(client: Client, schedule: UUID, cause: str) -> SlotView:
     """The schedule's slot of this cause, as soon as a scheduler has written it."""
-    until = time.monotonic() + DEADLINE_SECONDS
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         found = [slot for slot in client.slots(schedule) if slot.cause == cause]
         if found:
             return found[0]
         time.sleep(0.2)
-    raise AssertionError(f"no slot of cause {cause!r} was written in {DEADLINE_SECONDS:g} s")
+    raise AssertionError(f"no slot of cause {cause!r} was written in {PATIENCE:g} s")
 
 
 def test_a_new_version_is_audited_by_itself_and_reported_with_proofs(client: Client, tmp_path: Path) -> None:
@@ -50,18 +49,18 @@ def test_a_new_version_is_audited_by_itself_and_reported_with_proofs(client: Cli
     assert slot.key == f"new_version:{second.id}"
     assert slot.state == "started", slot.reason
     assert slot.audit is not None
-    audit = client.wait(slot.audit, deadline=DEADLINE_SECONDS)
+    audit = client.wait(slot.audit, deadline=PATIENCE)
     assert audit.model == second.id
     assert [each.state for each in audit.analyses] == [AnalysisState.SUCCEEDED]
 
     by_hand = client.run_schedule_now(schedule.id)
     assert by_hand.audit is not None
-    client.wait(by_hand.audit, deadline=DEADLINE_SECONDS)
+    client.wait(by_hand.audit, deadline=PATIENCE)
 
     asked = client.ask_for_compliance_report(
         ComplianceReportSubmission(model_name=name, window_from=begin, window_to=past(client, audit))
     )
-    made = client.wait_for_compliance_report(asked.id, deadline=DEADLINE_SECONDS)
+    made = client.wait_for_compliance_report(asked.id, deadline=PATIENCE)
     assert made.state == "generated", made.reason
     assert (made.model_version, sum(made.counts.values())) == ("2", 35)
     assert {file.form for file in made.files} == {"html", "pdf", "json", "dsse", "zip"}

@@ -56,7 +56,7 @@ def test_from_a_module_and_a_table_to_an_audit_as_printed(running: Running, tmp_
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=180,
+        timeout=240,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
@@ -86,7 +86,7 @@ def test_the_blocks_run_as_printed(fragile: Running, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
@@ -98,7 +98,7 @@ def test_the_blocks_run_as_printed(fragile: Running, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -101,7 +101,7 @@ class Intake:
         child = self.zygote.spawn(spec)
         try:
             said = list(child.messages(self.limits.wall_seconds + 30))
-            ended = child.wait(30)
+            ended = child.wait(60)
             assert ended is not None, "the child did not end"
             assert child.level is self.zygote.level
         finally:

@@ -340,7 +340,7 @@ def test_the_file_runs_alone_without_anything_of_ours(module, tmp_path):
     (tmp_path / "alone.py").write_bytes(Path(exporter.__file__).read_bytes())
     done = subprocess.run(
         [sys.executable, "-I", "-W", "ignore", "-c", ALONE],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "m.pt2").exists()

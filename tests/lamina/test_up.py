@@ -273,7 +273,7 @@ def test_a_signal_ends_it_in_order(by: signal.Signals, home: Path, fake: Command
         ]  # fmt: skip
         assert until(lambda: starts(home, "worker") == 2 and starts(home, "scheduler") == 1)
         asked.popen.send_signal(by)
-        assert asked.popen.wait(10) == 0
+        assert asked.popen.wait(60) == 0
         assert left(asked.family) == []
     assert diary(home)[-4:] == [
         ("api", "SIGTERM"), ("worker", "SIGQUIT"), ("worker", "SIGQUIT"), ("scheduler", "SIGTERM"),
@@ -342,7 +342,7 @@ def test_a_signal_before_the_api_is_ready_ends_it_too(home: Path, fake: Commands
     """
     with parent(program, str(home), fake("api")[3]) as asked:
         asked.popen.send_signal(signal.SIGTERM)
-        assert asked.popen.wait(10) == 0
+        assert asked.popen.wait(60) == 0
         assert left(asked.family) == []
 
 

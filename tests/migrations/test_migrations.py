@@ -169,7 +169,7 @@ def test_a_new_migration_is_numbered_one_up_and_empty_when_nothing_differs(tmp_p
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(source.parent)},
         check=True,
-        timeout=60,
+        timeout=240,
         capture_output=True,
     )
     (made,) = copy.glob(f"versions/{int(migrate.head()) + 1:04d}_add_slots.py")

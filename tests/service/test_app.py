@@ -30,7 +30,7 @@ def test_a_clean_interpreter_serves_requests_without_anything_numerical(tmp_path
     }
 
     done = subprocess.run(
-        [sys.executable, "-c", SERVE_ONCE], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SERVE_ONCE], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
 
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -13,7 +13,7 @@ from workers.scratch import Scratch, remove, sweep
 
 
 def python(script: str, place: Path) -> None:
-    subprocess.run([sys.executable, "-c", script, str(place)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, str(place)], check=True, timeout=240)
 
 
 def test_folders_deeper_than_the_stack_and_the_descriptors_are_removed(tmp_path: Path) -> None:

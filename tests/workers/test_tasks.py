@@ -258,7 +258,7 @@ def test_leases_are_renewed_while_inputs_are_fetched(
         return state
 
     def slow(*given: Any) -> None:
-        assert renewed.wait(10), "no lease was renewed while a file was fetched"
+        assert renewed.wait(60), "no lease was renewed while a file was fetched"
         fetch(*given)
 
     monkeypatch.setattr(lease, "heartbeat", heartbeat)
@@ -289,9 +289,9 @@ def test_a_zygote_that_cannot_start_keeps_no_work_waiting(world: World, tmp_path
     made._warm.clear()
     made.zygote = SimpleNamespace(start=_no_memory, level=Level.FULL, close=lambda: None)  # type: ignore[assignment]
     made._keeper.start()
-    assert made._warm.wait(10)
+    assert made._warm.wait(60)
     made._closing.set()
-    made._keeper.join(10)
+    made._keeper.join(60)
 
 
 def _no_memory() -> None:

@@ -62,13 +62,13 @@ def test_a_file_that_cannot_run_says_so_in_its_log(log: Path, tmp_path: Path) ->
     program.write_bytes(b"\x7fELF, almost")
     program.chmod(0o755)
     child = launcher().start([str(program)], log=log)
-    assert child.wait(10) == 126
+    assert child.wait(60) == 126
     assert f"cannot execute {program}" in child.last_lines()
 
 
 def test_the_exit_status_of_a_child_is_told(log: Path) -> None:
     child = launcher().start([*SLEEP[:4], "raise SystemExit(7)"], log=log)
-    assert child.wait(10) == 7
+    assert child.wait(60) == 7
     assert not child.alive()
 
 
@@ -114,7 +114,7 @@ def test_what_a_child_started_ends_with_it(how: str, log: Path, started: list[Pr
     grandchild = psutil.Process(int(said(log)))
     if how == "its own end":
         os.kill(started[0].pid, signal.SIGTERM)
-        started[0].wait(5)
+        started[0].wait(60)
     else:
         {"stop": lambda: started[0].stop(5), "kill": started[0].kill}[how]()
     assert left([grandchild]) == []
@@ -142,20 +142,20 @@ def test_a_failed_start_leaves_the_launcher_at_work(tmp_path: Path, started: lis
 def test_a_child_has_its_own_environment_umask_folder_and_session(log: Path, tmp_path: Path) -> None:
     program = "import os; os.mkdir('made'); print(os.environ['WORD'], os.getcwd(), os.getsid(0) == os.getpid())"
     child = launcher().start([*SLEEP[:4], program], log=log, env={"WORD": "said"}, umask=0o077, cwd=tmp_path)
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     assert child.last_lines() == f"said {tmp_path} True"
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_child_gets_a_broken_pipe_as_programs_expect_it(log: Path) -> None:
     child = launcher().start(["/bin/sh", "-c", "kill -PIPE $$; exit 3"], log=log)
-    assert child.wait(10) == -signal.SIGPIPE
+    assert child.wait(60) == -signal.SIGPIPE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a child as another user")
 def test_root_starts_a_child_as_another_user_without_roots_groups(log: Path) -> None:
     child = launcher().start(["/usr/bin/env", "id"], log=log, user="nobody")
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     assert child.last_lines().startswith("uid=65534(nobody)")
     assert "root" not in child.last_lines()
 
@@ -163,10 +163,10 @@ def test_root_starts_a_child_as_another_user_without_roots_groups(log: Path) -> 
 def test_a_log_grows_over_restarts_and_moves_aside_when_it_is_long(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hello = [*SLEEP[:4], "print('hello')"]
     for _ in range(2):
-        launcher().start(hello, log=log).wait(10)
+        launcher().start(hello, log=log).wait(60)
     assert last_lines(log) == "hello\nhello"
     monkeypatch.setattr("lamina.embedded.process._LOG_KEEPS_BYTES", 10)
-    launcher().start(hello, log=log).wait(10)
+    launcher().start(hello, log=log).wait(60)
     assert last_lines(log) == "hello"
     assert last_lines(log.with_name("child.log.1")) == "hello\nhello"
 
@@ -202,7 +202,7 @@ def test_a_child_whose_parent_is_already_gone_does_not_begin(tmp_path: Path) -> 
 
     words = [sys.executable, "-I", "-S", enter.__file__, "1", "9", "-1", "-1", "-1", "/bin/sh", "-c", "exit 3"]
     child = launcher().start(words, log=tmp_path / "log")  # its parent is this process, not number 1
-    assert child.wait(10) == enter.EXIT_ORPHANED
+    assert child.wait(60) == enter.EXIT_ORPHANED
 
 
 def test_a_watching_child_ends_after_its_parent_where_the_kernel_does_not_do_it() -> None:

@@ -56,7 +56,7 @@ def test_what_was_answered_is_there_after_a_restart(end: str, tmp_path: Path) ->
         else:
             assert server.process is not None
             os.kill(server.process.pid, signal.SIGKILL)
-            server.process.wait(5)
+            server.process.wait(60)
         server.start()
         with client(server) as connection:
             assert connection.get("counter") == b"7"
@@ -99,7 +99,7 @@ def test_celery_reaches_it_by_the_url_of_start(tmp_path: Path) -> None:
     ):
         queue = connection.SimpleQueue("doorbell")
         queue.put({"work": 1})
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         message.ack()
         queue.close()
         assert message.payload == {"work": 1}

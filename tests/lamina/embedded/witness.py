@@ -35,7 +35,7 @@ class Parent:
     def kill(self) -> None:
         """End it as the kernel's out-of-memory killer would."""
         self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait(10)
+        self.popen.wait(60)
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def parent(program: str, *arguments: str, user: str | None = None, python: str =
     try:
         assert popen.stdout is not None
         line = popen.stdout.readline()
-        assert line, f"the parent ended with {popen.wait(10)} before it said anything"
+        assert line, f"the parent ended with {popen.wait(60)} before it said anything"
         family = psutil.Process(popen.pid).children(recursive=True)
         yield Parent(popen, json.loads(line), family)
     finally:
@@ -64,7 +64,7 @@ def parent(program: str, *arguments: str, user: str | None = None, python: str =
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()  # by its own handle, which refuses a number that was given to another process
         popen.kill()
-        popen.wait(10)
+        popen.wait(60)
         assert popen.stdout is not None
         popen.stdout.close()
 
@@ -86,13 +86,13 @@ def owners(processes: list[psutil.Process]) -> set[str]:
     return found
 
 
-def left(processes: list[psutil.Process], within: float = 5.0) -> list[psutil.Process]:
+def left(processes: list[psutil.Process], within: float = 60.0) -> list[psutil.Process]:
     """Those still running after `within` seconds, or as soon as there are none."""
     until(lambda: not any(map(running, processes)), within)
     return [process for process in processes if running(process)]
 
 
-def until(condition: Callable[[], bool], within: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], within: float = 60.0) -> bool:
     """Wait for a condition; whether it came true in `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -111,7 +111,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         if verb not in self.server.drips:
             self.wfile.write(f"{said}\r\n".encode())
             return
-        for letter in f"{said[:3]}-{'x' * 500}".encode():
+        for letter in f"{said[:3]}-{'x' * 3000}".encode():
             self.wfile.write(bytes([letter]))
             time.sleep(0.02)
 
@@ -126,7 +126,7 @@ def running(taker: Taker) -> Iterator[Taker]:
     finally:
         taker.shutdown()
         taker.server_close()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def certificate(folder: Path, *, address: str = "127.0.0.1") -> Path:

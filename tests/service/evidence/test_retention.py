@@ -441,7 +441,7 @@ def test_a_hold_placed_while_bytes_go_waits_and_comes_after(
 
         monkeypatch.setattr(giving_up, "_due", while_written)
         assert sweep(office) == 1
-        hold = placing[0].result(timeout=20)
+        hold = placing[0].result(timeout=60)
     assert not here(office, digest)
     with system_session(office.database) as session:
         placed = session.scalars(select(Event.id).where(Event.subject_id == hold)).one()

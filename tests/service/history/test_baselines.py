@@ -132,7 +132,7 @@ def test_of_two_people_who_approve_at_once_one_is_told(story: Story, carol: Aske
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert len(said) == 4
     with system_session(story.world.database) as session:
         rows = session.scalars(select(Baseline)).all()

@@ -98,6 +98,6 @@ def port(app: Flask, settings: Settings) -> Iterator[int]:
     thread.start()
     yield server.effective_port
     server.trigger.pull_trigger(lambda: close_all(server._map))  # the loop ends when it has nothing to watch
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     server.task_dispatcher.shutdown()
     assert not thread.is_alive()

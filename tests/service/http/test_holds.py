@@ -90,7 +90,7 @@ def test_a_hold_is_lifted_once(ann: Asker, carol: Asker, make_asker: MakeAsker) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
 
     assert sorted(answers) == [200, 409]
     assert "lifted already" in problem(lifted(carol, hold), "conflict").detail

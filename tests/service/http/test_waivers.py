@@ -116,7 +116,7 @@ def test_of_two_deciders_at_once_one_is_told(ann: Asker, carol: Asker, make_aske
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
 
     assert sorted(answers) == [200, 409]
 

@@ -41,7 +41,7 @@ NEVER = threading.Event()
 NOWHERE = "redis+socket:///nowhere/valkey.sock?virtual_host=0"
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = monotonic() + seconds
     while not holds():
         assert monotonic() < deadline, "it did not come about in time"
@@ -57,7 +57,7 @@ def running(scheduler: Scheduler) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "it must stop when told to"
 
 
@@ -173,7 +173,7 @@ def test_a_picture_is_handed_to_the_drawing_by_analysis_and_name(world: World, t
 @pytest.mark.stack
 def test_a_ring_brings_an_id_to_its_queue_long_before_the_poll(world: World, servers: Servers, tmp_path: Path) -> None:
     url = servers.valkey().celery_url
-    settings = Settings(broker_url=url, poll_seconds=60)
+    settings = Settings(broker_url=url, poll_seconds=600)
     pair = world.ready_pair()
     with (
         client(url, patience=5) as broker,
@@ -186,7 +186,7 @@ def test_a_ring_brings_an_id_to_its_queue_long_before_the_poll(world: World, ser
         begun = monotonic()
         assert ring(url)
         until(lambda: outbox(world) == 0)
-        assert monotonic() - begun < 30
+        assert monotonic() - begun < 120
         (raw,) = broker.lrange("cpu", 0, -1)
         assert json.loads(base64.b64decode(json.loads(raw)["body"]))[0] == [str(works_of(world, audit)[0])]
         broker.flushdb()
@@ -209,7 +209,7 @@ def test_a_broker_that_is_not_there_raises_soon() -> None:
     begun = monotonic()
     with pytest.raises(Exception, match=r"(?i)no such file|connect|refused"):
         doorbell(Settings(broker_url=NOWHERE))("an id", "cpu")
-    assert monotonic() - begun < 10
+    assert monotonic() - begun < 60
 
 
 def test_work_outlives_a_broker_that_is_gone_and_goes_out_when_it_is_back(world: World, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_work_outlives_a_broker_that_is_gone_and_goes_out_when_it_is_back(world:
     settings = Settings(broker_url=NOWHERE, poll_seconds=0.05)
     scheduler = Scheduler(settings, world.database, BlobStore(str(tmp_path)), world.clock, send=send, catalog=CATALOG)
     with running(scheduler):
-        assert tried.wait(20)
+        assert tried.wait(60)
         assert outbox(world) >= 3
         gone.clear()
         until(lambda: outbox(world) == 0)

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Iterator
 from time import monotonic
+from typing import Any
 
 import pytest
+import redis
 
 from lamina.embedded.valkey import EmbeddedValkey
+from service.work import wake
 from service.work.wake import Ear, ring
 from tests.servers import valkey
 
@@ -25,8 +28,8 @@ def test_a_ring_is_heard_long_before_the_poll(broker: EmbeddedValkey) -> None:
     assert ear.wait(0.05, stop) is False
     threading.Timer(0.1, ring, [broker.celery_url]).start()
     begun = monotonic()
-    assert ear.wait(30, stop) is True
-    assert monotonic() - begun < 5
+    assert ear.wait(300, stop) is True
+    assert monotonic() - begun < 100
     ear.close()
 
 
@@ -40,22 +43,31 @@ def test_a_ring_between_two_waits_is_not_missed_and_many_do_not_wake_oftener(bro
     ear.close()
 
 
-def test_without_a_broker_a_ring_never_raises_and_the_second_costs_nothing() -> None:
-    assert ring(NOWHERE) is False
-    begun = monotonic()
-    assert [ring(NOWHERE) for _ in range(100)] == [False] * 100
-    assert monotonic() - begun < 0.5
+def test_without_a_broker_a_ring_never_raises_and_the_second_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[object, ...]] = []
+    publish = redis.Redis.publish
+
+    def counted(broker: redis.Redis, *said: str) -> Any:
+        tried.append(said)
+        return publish(broker, *said)
+
+    monkeypatch.setattr(wake, "FORGIVEN", 600.0)
+    monkeypatch.setattr(redis.Redis, "publish", counted)
+    bells = wake._Bells()
+    for _ in range(100):
+        assert bells.ring(NOWHERE) is False
+    assert len(tried) == 1
 
 
 def test_without_a_broker_the_ear_waits_as_long_as_it_was_told() -> None:
     ear, stop = Ear(NOWHERE), threading.Event()
     begun = monotonic()
     assert ear.wait(0.2, stop) is False
-    assert 0.2 <= monotonic() - begun < 5
+    assert 0.2 <= monotonic() - begun < 100
     stop.set()
     begun = monotonic()
-    assert ear.wait(30, stop) is False
-    assert monotonic() - begun < 5
+    assert ear.wait(300, stop) is False
+    assert monotonic() - begun < 100
 
 
 def test_the_ear_hears_again_once_the_broker_is_back(broker: EmbeddedValkey) -> None:

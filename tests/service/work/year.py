@@ -224,7 +224,7 @@ class Year:
 
         def look(ticker: Ticker) -> None:
             try:
-                gate.wait(10)
+                gate.wait(60)
                 counted.append(ticker.tick())
             except BaseException as error:  # a thread's error is the test's
                 fallen.append(error)

@@ -108,7 +108,7 @@ def test_everything_it_gives_is_legal_and_is_what_it_says():
     norm=st.sampled_from(["linf", "l2"]), seed=st.integers(0, 10**6), epsilon=st.floats(0.01, 3.0),
     shape=st.sampled_from([(3,), (2, 4), (1, 4, 4)]), masked=st.booleans(),
 )  # fmt: skip
-@drawn(max_examples=60, deadline=None)
+@drawn(max_examples=60)
 def test_whatever_bounds_units_and_masks_no_result_leaves_them(norm, seed, epsilon, shape, masked):
     draws = torch.Generator().manual_seed(seed)
     low = -torch.rand(1, *shape, generator=draws)

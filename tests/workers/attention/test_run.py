@@ -149,7 +149,7 @@ def test_every_way_of_writing_attention_gives_the_same_rows(how, question):
     torch.testing.assert_close(ours.entropy, plain.entropy, rtol=1e-10, atol=1e-13)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     depth=strategies.integers(1, 4), how=strategies.sampled_from(HOW), causal=strategies.booleans(),
     heads=strategies.sampled_from(["mean", "max", "min"]), seed=strategies.integers(0, 1000),

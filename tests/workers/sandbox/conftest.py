@@ -81,7 +81,7 @@ def job(spawned: Spawned) -> Job:
     def run(do: str, **choices: Any) -> tuple[Exit, list[dict[str, Any]], Path]:
         child, scratch = spawned(do, **choices)
         said = list(child.messages(40))
-        ended = child.wait(40)
+        ended = child.wait(60)
         assert ended is not None
         return ended, said, scratch
 
@@ -119,7 +119,7 @@ def as_nobody() -> Iterator[Callable[[str], str]]:
         def run(text: str) -> str:
             done = subprocess.run(
                 [python, "-c", text], user="nobody", group="nogroup", extra_groups=[], cwd=home, env=environment,
-                capture_output=True, text=True, timeout=120, check=False,
+                capture_output=True, text=True, timeout=240, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             return done.stdout

@@ -94,7 +94,7 @@ def test_two_children_at_once_have_two_uids_and_cannot_read_each_other(spawned: 
     second, other = spawned(
         "read_files", paths=[f"{own}/job.json", f"/proc/{ready['pid']}/environ", f"/proc/{ready['pid']}/cwd/job.json"]
     )
-    ended = second.wait(20)
+    ended = second.wait(60)
     assert ended is not None
     assert ended.reason == "completed"
     assert own.stat().st_uid != (other / "results" / "value.json").stat().st_uid

@@ -35,9 +35,9 @@ def test_readyz_says_what_each_workers_zygote_measured(reached: Level, world: Wo
     made.settings.scratch.mkdir()
     made._warm.clear()
     made._keeper.start()
-    assert made._warm.wait(10)
+    assert made._warm.wait(60)
     made._closing.set()
-    made._keeper.join(10)
+    made._keeper.join(60)
     app = create_app(made.settings, database=world.database, clock=world.clock, broker_ping=lambda: "ok")
     asked = app.test_client().get("/readyz")
     assert asked.json is not None

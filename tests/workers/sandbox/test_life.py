@@ -65,7 +65,7 @@ def test_a_job_that_is_asked_to_stop_can(spawned: Spawned) -> None:
     assert child.poll() is None
     child.cancel()
     assert [message["type"] for message in said] == ["stopping"]
-    ended = child.wait(20)
+    ended = child.wait(60)
     assert ended is not None
     assert ended.reason == "completed"
 
@@ -292,12 +292,12 @@ def test_a_killed_zygote_takes_its_children_along_and_the_next_spawn_works(
     next(message for message in child.messages(20) if message["type"] == "ready")
     first = own.pid
     os.kill(first or 0, signal.SIGKILL)
-    ended = child.wait(20)
+    ended = child.wait(60)
     assert ended is not None
     assert (ended.reason, ended.detail) == ("killed", "its zygote died, and its children with it")
     _until(lambda: not _lives(child.pid))
     again, _ = spawned("describe", by=own)
-    ended = again.wait(20)
+    ended = again.wait(60)
     assert ended is not None
     assert ended.reason == "completed"
     assert own.pid != first
@@ -386,7 +386,7 @@ def _descendants(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -350,7 +350,7 @@ def test_onnxruntime_starts_no_thread_opens_no_socket_and_writes_nothing(taken, 
             "PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1", **dict.fromkeys(names, str(home)),
         },
-        cwd=home, capture_output=True, text=True, timeout=120, check=False,
+        cwd=home, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"threads": 1, "sockets": []}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -195,7 +195,7 @@ def test_stand_ins_have_the_sizes_of_the_export_and_are_the_same_each_time():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # said once a process, by one of the draws
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_convolution_and_pooling_comes_back(data):
     """Arguments drawn at random, those that torch itself refuses left out."""

@@ -125,7 +125,7 @@ def test_chunks_change_nothing_but_rounding(family, fill):
     widths=st.lists(st.integers(1, 6), min_size=1, max_size=3), skip=st.booleans(),
     act=st.sampled_from([nn.ReLU, nn.Tanh, nn.GELU]), seed=st.integers(0, 1000),
 )  # fmt: skip
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 def test_drawn_networks_give_captums_numbers(widths, skip, act, seed):
     class Drawn(nn.Module):
         def __init__(self) -> None:

@@ -157,7 +157,7 @@ def test_an_element_of_a_larger_output_is_a_target():
     width=st.integers(2, 12), depth=st.integers(1, 3), seed=st.integers(0, 10**6), steps=st.integers(1, 12),
     rule=st.sampled_from(["captum", "trapezoid"]), label=st.integers(0, 3),
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_random_networks_are_complete_up_to_the_error_of_the_last_layer(width, depth, seed, steps, rule, label):
     network, x = networks.mlp(width, depth, seed=seed), networks.points(2, 6, seed=seed)
     baseline = networks.points(1, 6, seed=seed + 1)
@@ -179,7 +179,7 @@ def test_random_networks_are_complete_up_to_the_error_of_the_last_layer(width, d
 
 
 @given(seed=st.integers(0, 10**6), steps=st.integers(1, 12), rule=st.sampled_from(["captum", "trapezoid"]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_conductance_is_additive_over_targets(seed, steps, rule):
     network, x, baseline = networks.mlp(seed=seed), networks.points(2, 6, seed=seed), networks.points(1, 6, seed=3)
     one, two = (run(network, x, baseline, Target.classes(c), steps, rule) for c in (0, 1))

@@ -90,7 +90,7 @@ def _unpickled(zygote, folder, pickles, **limits):
     spec = ChildSpec(entry="sandbox_jobs:run", scratch=folder, limits=dataclasses.replace(LIMITS, **limits))
     child = zygote.spawn(spec)
     said = list(child.messages(40))
-    return child.wait(40), said
+    return child.wait(60), said
 
 
 def _status(path):

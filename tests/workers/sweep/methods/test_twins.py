@@ -10,7 +10,7 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerGradientShap, NoiseTunnel
 from captum.attr import Saliency as CaptumSaliency
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -111,7 +111,7 @@ def test_every_method_equals_captum_on_odd_networks(name):
         assert worst(checks) <= BAR, method
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6), width=st.integers(3, 9), smooth=st.booleans(), steps=st.integers(2, 9))
 def test_drawn_networks_equal_captum(seed, width, smooth, steps):
     act = nn.Tanh if smooth else nn.ReLU
